@@ -1,0 +1,56 @@
+"""Optimiser, learning-rate schedules and the moving average of weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def make_optimiser(modules: list[nn.Module], lr: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW; norms, biases and other vectors are not decayed."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=lr)
+
+
+def warmup_cosine(warmup: float, floor: float = 0.01) -> Callable[[float], float]:
+    """Progress in [0, 1] -> factor on the learning rate: linear warm-up, then a cosine down to ``floor``."""
+
+    def factor(progress: float) -> float:
+        if progress < warmup:
+            return max(progress / warmup, 1e-3)
+        angle = math.pi * (progress - warmup) / (1 - warmup)
+        return floor + (1 - floor) * 0.5 * (1 + math.cos(angle))
+
+    return factor
+
+
+class WeightAverage:
+    """Exponential moving average of a module's weights and buffers, with a short memory at the start."""
+
+    def __init__(self, module: Module, decay: float) -> None:
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Move the average towards ``module``."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        source = module.state_dict()
+        for name, value in self.module.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.lerp_(source[name], 1 - decay)
+            else:
+                value.copy_(source[name])

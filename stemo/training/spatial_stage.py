@@ -1,0 +1,217 @@
+"""Stage 1: the spatial stream on stills, with a light head. The longest stage, resumable after every epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stemo.network.spatial import SpatialEncoder, StillHead
+from stemo.training.augment import Strength, erase, normalise, vary_light, warp_still
+from stemo.training.datasets import Still
+from stemo.training.metrics import CategoryScore, score
+from stemo.training.optim import WeightAverage, make_optimiser, warmup_cosine
+from stemo.training.state import load_state, save_state
+
+Log = Callable[[str, float, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialSettings:
+    """``sizes`` gives the input size of each epoch's share: ((0.75, 80), (1.0, 112)) is 80 px until 75 %."""
+
+    epochs: int = 24
+    batch: int = 128
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.08
+    sizes: tuple[tuple[float, int], ...] = ((0.8, 80), (1.0, 112))
+    mixup: float = 0.2
+    average: float = 0.998
+    clip: float = 5.0
+    category_weight: float = 0.5
+    valence_weight: float = 1.0
+    arousal_weight: float = 1.0
+    patience: int = 10
+    seed: int = 0
+    strength: Strength = Strength()
+
+
+@dataclass(slots=True)
+class Batch:
+    """Pictures (n 3 h w) and their targets: distribution (n 7), valence (n), arousal (n)."""
+
+    images: Tensor
+    category: Tensor
+    valence: Tensor
+    arousal: Tensor
+
+
+class StillNetwork(nn.Module):
+    """The spatial encoder under its light head."""
+
+    def __init__(self, encoder: SpatialEncoder, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = StillHead(encoder.channels, classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n 3 h w) -> logits (n k), valence (n), arousal (n)."""
+        return self.head(self.encoder(images))
+
+
+def train_spatial(
+    network: StillNetwork,
+    train: Sequence[Still],
+    valid: Sequence[Still],
+    settings: SpatialSettings,
+    checkpoint: Path,
+    log: Log,
+    device: torch.device,
+) -> float:
+    """Train ``network`` in place to its averaged, best-on-valid weights; returns the valid accuracy in [0, 1].
+
+    Continues from ``checkpoint`` where it exists: every epoch draws from its own seed, so the continuation is the
+    same as an uninterrupted run.
+    """
+    network.to(device, memory_format=torch.channels_last)
+    optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
+    average = WeightAverage(network, settings.average)
+    best = StillNetwork(SpatialEncoder(), network.head.category.out_features).to(device)
+    modules = {"network": network, "average": average.module, "best": best}
+    epoch, top, waited = 0, 0.0, 0
+    if checkpoint.exists():
+        facts = load_state(checkpoint, modules, optimiser)
+        epoch, top, waited, average.updates = facts["epoch"], facts["best"], facts["waited"], facts["updates"]
+    while epoch < settings.epochs and waited <= settings.patience:
+        started = time.monotonic()
+        loss = _epoch(network, average, optimiser, train, settings, epoch, device)
+        result = evaluate_stills(average.module, valid, input_size(1.0, settings), device)
+        epoch += 1
+        log("spatial/loss", loss, epoch)
+        log("spatial/valid_accuracy", result.accuracy, epoch)
+        log("spatial/valid_macro_recall", result.macro_recall, epoch)
+        for name, recall in result.per_class_recall.items():
+            log(f"spatial/recall/{name}", recall, epoch)
+        log("spatial/faces_per_second", len(train) / (time.monotonic() - started), epoch)
+        waited = 0 if result.accuracy > top else waited + 1
+        if result.accuracy > top:
+            top = result.accuracy
+            best.load_state_dict(average.module.state_dict())
+        facts = {"epoch": epoch, "best": top, "waited": waited, "updates": average.updates}
+        save_state(checkpoint, modules, optimiser, facts)
+    network.load_state_dict(best.state_dict())
+    return top
+
+
+def input_size(progress: float, settings: SpatialSettings) -> int:
+    """Pixels at ``progress`` in [0, 1] of the training."""
+    return next(size for until, size in settings.sizes if progress <= until)
+
+
+def _epoch(
+    network: StillNetwork,
+    average: WeightAverage,
+    optimiser: torch.optim.Optimizer,
+    train: Sequence[Still],
+    settings: SpatialSettings,
+    epoch: int,
+    device: torch.device,
+) -> float:
+    schedule = warmup_cosine(settings.warmup)
+    steps = max(1, len(train) // settings.batch)
+    total = torch.zeros((), device=device)
+    torch.manual_seed(settings.seed * 1000 + epoch)
+    network.train()
+    size = input_size((epoch + 1) / settings.epochs, settings)
+    for step, batch in enumerate(_batches(train, settings, epoch, size, device)):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.lr * schedule((epoch + step / steps) / settings.epochs)
+        with torch.autocast(device.type, torch.bfloat16):
+            logits, valence, arousal = network(batch.images)
+        loss = still_loss(logits.float(), valence.float(), arousal.float(), batch, settings)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        optimiser.step()
+        average.update(network)
+        total += loss.detach()
+    return float(total / steps)
+
+
+def still_loss(logits: Tensor, valence: Tensor, arousal: Tensor, batch: Batch, settings: SpatialSettings) -> Tensor:
+    """Cross-entropy with the vote distribution, and squared errors of the weak valence and arousal targets."""
+    category = F.cross_entropy(logits, batch.category)
+    valence_error = F.mse_loss(valence, batch.valence)
+    arousal_error = F.mse_loss(arousal, batch.arousal)
+    return (
+        settings.category_weight * category
+        + settings.valence_weight * valence_error
+        + settings.arousal_weight * arousal_error
+    )
+
+
+def _batches(
+    train: Sequence[Still], settings: SpatialSettings, epoch: int, size: int, device: torch.device
+) -> Iterator[Batch]:
+    rng = np.random.default_rng((settings.seed, epoch))
+    generator = torch.Generator().manual_seed(settings.seed * 1000 + epoch)
+    order = rng.permutation(len(train))
+    for start in range(0, max(1, len(order) - settings.batch + 1), settings.batch):
+        chosen = [train[i] for i in order[start : start + settings.batch]]
+        warped = np.stack([warp_still(still.image, size, settings.strength, rng) for still in chosen])
+        images = vary_light(normalise(torch.from_numpy(warped)), settings.strength, generator)
+        images = erase(images, settings.strength, generator)
+        batch = Batch(images, *_targets(chosen))
+        yield _to(mix(batch, settings.mixup, rng), device)
+
+
+def _targets(stills: Sequence[Still]) -> tuple[Tensor, Tensor, Tensor]:
+    category = torch.from_numpy(np.stack([still.distribution for still in stills]))
+    affect = torch.tensor([(still.valence, still.arousal) for still in stills])
+    return category, affect[:, 0], affect[:, 1]
+
+
+def mix(batch: Batch, alpha: float, rng: np.random.Generator) -> Batch:
+    """Mixup (Zhang et al., ICLR 2018) of a batch with itself in another order."""
+    if alpha <= 0:
+        return batch
+    share = float(rng.beta(alpha, alpha))
+    other = torch.from_numpy(rng.permutation(len(batch.images)))
+    parts = (batch.images, batch.category, batch.valence, batch.arousal)
+    return Batch(*(torch.lerp(part[other], part, share) for part in parts))
+
+
+def _to(batch: Batch, device: torch.device) -> Batch:
+    images = batch.images.to(device, memory_format=torch.channels_last)
+    return Batch(images, batch.category.to(device), batch.valence.to(device), batch.arousal.to(device))
+
+
+@torch.inference_mode()
+def evaluate_stills(
+    network: StillNetwork, stills: Sequence[Still], size: int, device: torch.device, batch: int = 256
+) -> CategoryScore:
+    """Score ``network`` on the stills that the scoring rule keeps, each read once and mirrored."""
+    kept = [still for still in stills if still.label is not None]
+    network.eval()
+    predicted = []
+    for start in range(0, len(kept), batch):
+        pictures = np.stack([fit(still.image, size) for still in kept[start : start + batch]])
+        images = normalise(torch.from_numpy(pictures)).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = network(images)[0] + network(images.flip(-1))[0]
+        predicted.append(logits.argmax(-1).cpu().numpy())
+    return score([still.label for still in kept], np.concatenate(predicted))
+
+
+def fit(image: np.ndarray, size: int) -> np.ndarray:
+    """(h w 3) -> (size size 3), averaged when shrinking and bilinear when growing."""
+    shrinking = max(image.shape[:2]) > size
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
