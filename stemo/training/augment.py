@@ -11,13 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from stemo.records import Image
-
-MEAN = (0.5, 0.5, 0.5)
-STD = (0.25, 0.25, 0.25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +66,6 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
             return cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
     sigma = rng.uniform(0.3, 1.0) * max(image.shape[:2]) / 48
     return cv2.GaussianBlur(image, (0, 0), sigma)
-
-
-def normalise(images: Tensor) -> Tensor:
-    """uint8 (n h w 3) -> float (n 3 h w), normalised as the network reads it, channels last in memory."""
-    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=images.device).view(1, 3, 1, 1)
-    return (rearrange(images, "n h w c -> n c h w").float() / 255 - mean) / std
 
 
 def vary_light(images: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:

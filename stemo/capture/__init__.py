@@ -1,0 +1,76 @@
+"""Stage 1: a file, camera, stream or folder becomes frames with true timestamps.
+
+::
+
+    open_source(IN) ── video.py    a video file or a stream address       the only reader that knows PyAV
+                    └─ images.py   one image, or a folder of them         Pillow
+    Camera(index)   ── camera.py   a camera of this machine               OpenCV
+    latest(source)  ── live.py     any of them, live: the newest frame wins, late ones are dropped
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stemo.capture.source import Source, SourceInfo
+from stemo.errors import InputError
+
+if TYPE_CHECKING:
+    from stemo.capture.camera import Camera
+    from stemo.capture.live import Latest, latest
+
+__all__ = ["Camera", "Latest", "Source", "SourceInfo", "latest", "open_source"]
+
+
+def open_source(spec: str | Path, *, start: float | None = None, end: float | None = None) -> Source:
+    """Open a video file, an image, a folder of images or a stream address (``scheme://...``) for one pass.
+
+    Only frames with ``start <= time < end`` come out; both are seconds on the clock of :attr:`Frame.time`.
+    Raises :class:`InputError` where there is nothing to read, before the first frame is asked for.
+    """
+    from stemo.capture import images, video
+
+    _check_range(start, end)
+    if "://" in str(spec) and not str(spec).startswith("file://"):
+        return video.open_stream(str(spec), start=start, end=end)
+    path = Path(str(spec).removeprefix("file://"))
+    _check_file(path)
+    if path.is_dir():
+        return images.ImageFolder(path, start=start, end=end)
+    if path.suffix.lower() in images.SUFFIXES:
+        return images.StillImage(path, start=start, end=end)
+    return video.open_file(path, start=start, end=end)
+
+
+def __getattr__(name: str) -> object:
+    """Import the live sources only when they are asked for: they need OpenCV or threads, a file does not."""
+    if name == "Camera":
+        from stemo.capture.camera import Camera
+
+        return Camera
+    if name in ("Latest", "latest"):
+        from stemo.capture import live
+
+        return getattr(live, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _check_range(start: float | None, end: float | None) -> None:
+    if start is not None and not start >= 0:
+        raise InputError(f"start {start!r} is not a place in a video: expected seconds >= 0, got {start!r}.")
+    if end is not None and not end > (start or 0.0):
+        raise InputError(
+            f"end {end!r} leaves nothing to read: expected seconds after the start ({start or 0.0:g}), got {end!r}."
+        )
+
+
+def _check_file(path: Path) -> None:
+    expected = "expected a video file, an image, a folder of images or a stream address"
+    if not path.exists():
+        raise InputError(
+            f"input {str(path)!r} does not exist: {expected}, got no such file. "
+            f"Check the path, seen from {str(Path.cwd())!r}."
+        )
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"input {str(path)!r} is empty: {expected}, got 0 bytes. Copy or download it again.")

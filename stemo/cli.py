@@ -1,0 +1,140 @@
+"""The command line: flags -> a mode. A mode, and what it needs, is imported only when it is chosen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from stemo.config import RecognitionSettings, Settings, TrainingSettings, did_you_mean, load_settings
+from stemo.errors import ConfigError, StemoError
+
+EXAMPLES = """examples:
+  python main.py --demo
+  python main.py --video talk.mp4 --output talk_read.mp4 --format json,csv
+  python main.py --realtime --camera 0 --record me.mp4
+  python main.py --train --data ../shared/data
+  python main.py --evaluate ferplus.zip --output report
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, with a did-you-mean."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"command line: {message}. See: python main.py --help")
+
+
+def build_parser() -> Parser:
+    """All flags. Those of settings have no default here: the settings know theirs."""
+    parser = Parser("main.py", description="Reads facial expression in video.", epilog=EXAMPLES, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    modes = parser.add_argument_group("modes").add_mutually_exclusive_group()
+    modes.add_argument("--video", metavar="IN", help="read a video, an image, an image folder or a stream address")
+    modes.add_argument("--realtime", action="store_true", help="read a camera live, in a window (q quits)")
+    modes.add_argument("--demo", action="store_true", help="the whole way on a bundled photograph, into ./demo")
+    modes.add_argument("--train", action="store_true", help="train the network; continues where it stopped")
+    modes.add_argument("--evaluate", metavar="DATA", help="score the network on labelled faces")
+    _add_output(parser)
+    _add_recognition(parser)
+    _add_training(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Errors are one line on stderr."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except StemoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what was computed has been kept.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 141
+
+
+def _run(arguments: list[str]) -> int:
+    parser = build_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        known = [flag for action in parser._actions for flag in action.option_strings]
+        raise ConfigError(
+            f"flag {unknown[0]!r} is unknown.{did_you_mean(unknown[0], known)} See: python main.py --help"
+        )
+    settings = load_settings(options.config, _flags(options))
+    return _mode(options, settings)
+
+
+def _mode(options: argparse.Namespace, settings: Settings) -> int:
+    if options.video is not None:
+        from stemo.modes.video import run_video
+
+        return run_video(options.video, options.output, settings.recognition, options.no_video, options.overwrite, print)
+    if options.realtime:
+        from stemo.modes.realtime import run_realtime
+
+        return run_realtime(options, settings.recognition, print)
+    if options.demo:
+        from stemo.modes.demo import run_demo
+
+        return run_demo(options.output or Path("demo"), settings.recognition, print)
+    if options.train:
+        from stemo.modes.train import run_train
+
+        return run_train(settings.training, settings.recognition.device, options.weights, print)
+    if options.evaluate:
+        from stemo.modes.evaluate import run_evaluate
+
+        return run_evaluate(Path(options.evaluate), options.output, settings.recognition, options.split, print)
+    from stemo.modes.summary import run_summary
+
+    return run_summary(options.weights, options.overwrite, print)
+
+
+def _flags(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    given = vars(options)
+    return {
+        "recognition": {key: given.get(key) for key in RecognitionSettings.__dataclass_fields__},
+        "training": {key: given.get(key) for key in TrainingSettings.__dataclass_fields__},
+    }
+
+
+def _add_output(parser: Parser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--output", type=Path, metavar="OUT", help="annotated video; data go beside it as OUT_results.*")
+    group.add_argument("--format", metavar="F,..", help="data formats: json,jsonl,csv,parquet (default json)")
+    group.add_argument("--no-video", action="store_true", help="data only")
+    group.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    group.add_argument("--record", type=Path, metavar="OUT.mp4", help="realtime: keep the annotated video")
+    group.add_argument("--config", type=Path, metavar="YAML", help="settings; see configs/")
+
+
+def _add_recognition(parser: Parser) -> None:
+    group = parser.add_argument_group("recognition")
+    group.add_argument("--weights", metavar="FILE", help="weights (.safetensors with .json beside it)")
+    group.add_argument("--device", help="auto, cpu, cuda, cuda:N or mps (default auto)")
+    group.add_argument("--faces", type=int, metavar="N", help="most faces per frame (default 4)")
+    group.add_argument("--smoothing", type=int, metavar="N", help="moving average over N readings (default 5)")
+    group.add_argument("--ema", type=float, metavar="ALPHA", help="exponential average of readings and boxes instead")
+    group.add_argument("--start", type=float, metavar="S", help="first second to read")
+    group.add_argument("--end", type=float, metavar="S", help="second to stop before")
+    group.add_argument("--objects", action=argparse.BooleanOptionalAction, help="scene objects (realtime: on)")
+    group.add_argument("--object-weights", metavar="FILE", help="anything that ultralytics loads (default YOLOv8n)")
+    group.add_argument("--landmarker", metavar="FILE", help="face_landmarker.task, where not the installed one")
+    group.add_argument("--face-detector", metavar="FILE", help="YuNet as ONNX, for small and many faces")
+    group.add_argument("--camera", type=int, default=0, metavar="N", help="realtime: number of the camera (default 0)")
+    group.add_argument("--source", metavar="FILE", help="realtime: a file, played at its own speed, for the camera")
+    group.add_argument("--no-window", action="store_true", help="realtime: without a window")
+
+
+def _add_training(parser: Parser) -> None:
+    group = parser.add_argument_group("training and evaluation")
+    group.add_argument("--data", action="append", metavar="PATH", help="a data set, or a folder of them; repeatable")
+    group.add_argument("--epochs", type=int, metavar="N", help="epochs of the spatial stage")
+    group.add_argument("--name", help="the run's folder below runs/ (default emotion_recognition)")
+    group.add_argument("--seed", type=int, metavar="N", help="seed of the run")
+    group.add_argument("--split", metavar="NAME", help="evaluate: only rows of this usage or split folder")

@@ -1,0 +1,153 @@
+"""Typed settings: built-in values <- ``configs/*.yaml`` <- flags. All faults are reported at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from stemo.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionSettings:
+    """How videos are read. ``ema`` replaces the moving average; times are seconds; ``objects`` None: as the mode."""
+
+    weights: str | None = None
+    device: str = "auto"
+    faces: int = 4
+    smoothing: int = 5
+    ema: float | None = None
+    format: str = "json"
+    start: float | None = None
+    end: float | None = None
+    objects: bool | None = None
+    object_weights: str | None = None
+    object_every: int = 5
+    landmarker: str | None = None
+    face_detector: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """How the network is trained; ``epochs`` are those of the spatial stage, the longest."""
+
+    data: tuple[str, ...] = ()
+    name: str = "emotion_recognition"
+    epochs: int = 24
+    clip_epochs: int = 3
+    joint_epochs: int = 1
+    batch: int = 128
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    mixup: float = 0.2
+    small_size: int = 80
+    full_size: int = 112
+    small_share: float = 0.8
+    views: int = 3
+    category_weight: float = 0.5
+    valence_weight: float = 1.0
+    arousal_weight: float = 1.0
+    patience: int = 10
+    landmarks: bool = True
+    held_back: float = 0.2
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set."""
+
+    recognition: RecognitionSettings = RecognitionSettings()
+    training: TrainingSettings = TrainingSettings()
+
+
+Section = TypeVar("Section", RecognitionSettings, TrainingSettings)
+
+
+def load_settings(path: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
+    """Settings from a YAML file with the sections ``recognition`` and ``training``, overridden by ``flags``.
+
+    Raises :class:`ConfigError` naming every unknown key (with a did-you-mean) and every value of a wrong type.
+    """
+    faults: list[str] = []
+    raw = _read(path) if path else {}
+    names = {field.name for field in fields(Settings)}
+    faults += [_unknown("section", name, names) for name in raw if name not in names]
+    flags = flags or {}
+    recognition = _section(RecognitionSettings, raw.get("recognition"), flags.get("recognition", {}), faults)
+    training = _section(TrainingSettings, raw.get("training"), flags.get("training", {}), faults)
+    if faults:
+        where = f"config {str(path)!r}" if path else "settings"
+        raise ConfigError(f"{where}: " + "; ".join(faults))
+    return Settings(recognition, training)
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """`` Did you mean X?``, or nothing where no known name is near."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"config {str(path)!r} cannot be read: {error.strerror}. See configs/ for examples.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"config {str(path)!r} is not YAML: {reason}.") from error
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError(f"config {str(path)!r} has no sections: expected recognition: and training:, got {raw!r}.")
+    return raw
+
+
+def _section(kind: type[Section], raw: Any, flags: Mapping[str, Any], faults: list[str]) -> Section:
+    if raw is not None and not isinstance(raw, dict):
+        faults.append(f"section of {kind.__name__} must hold keys, got {raw!r}")
+        raw = {}
+    values = {**(raw or {}), **{key: value for key, value in flags.items() if value is not None}}
+    types = get_type_hints(kind)
+    accepted = {}
+    for key, value in values.items():
+        if key not in types:
+            faults.append(_unknown("key", str(key), set(types)))
+        elif (fitted := _fit(value, types[key])) is _MISFIT:
+            faults.append(f"{key} {value!r} has a wrong type: expected {_names(types[key])}")
+        else:
+            accepted[key] = fitted
+    return kind(**accepted)
+
+
+_MISFIT = object()
+
+
+def _fit(value: Any, kind: Any) -> Any:
+    options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    if get_origin(kind) is tuple:
+        listed = [value] if isinstance(value, str) else value
+        fits = isinstance(listed, list | tuple) and all(isinstance(item, str) for item in listed)
+        return tuple(listed) if fits else _MISFIT
+    if value is None:
+        return None if NoneType in options else _MISFIT
+    if isinstance(value, bool):
+        return value if bool in options else _MISFIT
+    if isinstance(value, int) and float in options and int not in options:
+        return float(value)
+    return value if type(value) in options else _MISFIT
+
+
+def _names(kind: Any) -> str:
+    options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return " or ".join("nothing" if option is NoneType else getattr(option, "__name__", str(option)) for option in options)
+
+
+def _unknown(what: str, name: str, known: set[str]) -> str:
+    return f"{what} {name!r} is unknown.{did_you_mean(name, sorted(known))}"

@@ -1,0 +1,78 @@
+"""Stage 2 as one object: a frame in, its faces out, tracked and aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from stemo.assets import locate
+from stemo.errors import ConfigError
+from stemo.faces.alignment import align
+from stemo.faces.cuts import CutDetector
+from stemo.faces.detection import Detector, Tiled, Yunet
+from stemo.faces.finding import FaceFinder
+from stemo.faces.landmarks import BoxFinder, Landmarker
+from stemo.faces.tracking import Tracker
+from stemo.records import Face, Frame
+
+CLOSE_UP_THRESHOLD = 0.3
+
+Closable = TypeVar("Closable", Landmarker, BoxFinder)
+
+
+class FaceAnalyzer:
+    """Finds, reads, tracks and aligns up to ``max_faces`` faces in the frames of one stream.
+
+    ``landmarker`` is MediaPipe's ``face_landmarker.task`` (``None``: the installed copy), ``detector`` YuNet as ONNX
+    (``None``: MediaPipe's own detector over tiles). Raises ConfigError for ``max_faces`` below 1, and WeightsError for
+    files that are missing or tampered with. Use it as a context manager, or :meth:`close` it.
+    """
+
+    def __init__(self, max_faces: int = 4, *, landmarker: Path | None = None, detector: Path | None = None) -> None:
+        if max_faces < 1:
+            raise ConfigError(
+                f"number of faces {max_faces!r} is out of range: expected 1 or more, got {max_faces}. Pass --faces 1"
+            )
+        self._closing = ExitStack()
+        self._finder = self._build(max_faces, locate("face_landmarker", landmarker), detector)
+        self._tracker = Tracker()
+        self._cuts = CutDetector()
+
+    def analyze(self, frame: Frame) -> list[Face]:
+        """The faces of ``frame`` in order of their ``track_id``, each with its crop; frames must come in order."""
+        cut = self._cuts.update(frame.image)
+        found = self._finder.find(frame, self._tracker.expected(frame.time), cut=cut)
+        aligned = [replace(face, crop=align(frame.image, face.landmarks, face.box)) for face in found]
+        return self._tracker.update(aligned, frame.time, cut=cut)
+
+    def close(self) -> None:
+        """Frees the native models. Closing twice is fine."""
+        self._closing.close()
+
+    def __enter__(self) -> FaceAnalyzer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _build(self, max_faces: int, model: Path, yunet: Path | None) -> FaceFinder:
+        close_up = self._kept(partial(Landmarker, model, threshold=CLOSE_UP_THRESHOLD))
+        boxes: Detector = self._kept(partial(BoxFinder, model))
+        surveyor: Detector = Tiled(boxes)
+        if yunet is not None:
+            boxes = surveyor = Yunet(locate("face_detection_yunet", yunet))
+        solo = self._kept(partial(Landmarker, model, max_faces=1, video=True))
+        many = solo if max_faces == 1 else self._kept(partial(Landmarker, model, max_faces=max_faces, video=True))
+        return FaceFinder(solo, many, close_up, boxes, surveyor, max_faces)
+
+    def _kept(self, make: Callable[[], Closable]) -> Closable:
+        made = make()
+        self._closing.callback(made.close)
+        return made

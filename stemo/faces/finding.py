@@ -1,0 +1,148 @@
+"""Finding every face of a frame: a look at the whole picture, closer looks at what it misses, surveys now and then.
+
+MediaPipe's landmarker is cheap but overlooks faces below about a tenth of the picture. So a face known from the frame
+before and not found again gets a zoomed look of its own, and a survey by a box detector runs on the first frame, after
+a cut, and at intervals on the stream's own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from stemo.faces.detection import Detector
+from stemo.faces.regions import Window, closest, iou, merge, same_face, zoom
+from stemo.records import Face, Frame, Image
+
+SAME = 0.3  # least IoU between a known face and its next sight
+NEW = 0.6  # least score of a new face with landmarks
+BOX_ONLY = 0.8  # least score of a detection without landmarks to become a face
+STILL_THERE = 0.6  # the same for a face that is already known
+MISSING_EVERY, CALM_EVERY, CALM_MOST = 0.5, 1.0, 2.0  # seconds between surveys
+
+
+class Reader(Protocol):
+    """Anything that reads faces with landmarks from a picture."""
+
+    def read(self, image: Image, time: float = 0.0) -> list[Face]: ...
+
+
+class FaceFinder:
+    """Finds up to ``max_faces`` faces in one frame after the other.
+
+    ``solo`` and ``many`` read whole pictures for one face and for more (following one face is cheaper), ``close_up``
+    reads zoomed windows, ``detector`` finds boxes in windows and ``surveyor`` in whole pictures.
+    """
+
+    def __init__(
+        self,
+        solo: Reader,
+        many: Reader,
+        close_up: Reader,
+        detector: Detector,
+        surveyor: Detector,
+        max_faces: int = 4,
+    ) -> None:
+        self._solo, self._many = solo, many
+        self._close_up, self._detector, self._surveyor = close_up, detector, surveyor
+        self._max_faces = max_faces
+        self._agenda = Agenda()
+
+    def find(self, frame: Frame, known: Sequence[Face] = (), *, cut: bool = False) -> list[Face]:
+        """The faces of ``frame`` before tracking: box, score, and landmarks, blendshapes and pose where they were read.
+
+        ``known`` are the faces expected from the frames before, moved to where they should be now; ``cut`` says that
+        the scene has changed.
+        """
+        seen = self._whole(len(known)).read(frame.image, frame.time)
+        faces = merge([scored for face in seen for scored in self._scored(frame.image, face, known)])
+        for face in known if not cut else ():
+            if not any(iou(face.box, other.box) > SAME or same_face(face.box, other.box) for other in faces):
+                faces += self._look_again(frame.image, face)
+        faces = merge(faces)
+        if len(faces) < self._max_faces and self._agenda.due(frame.time, len(faces), cut):
+            faces = self._survey(frame, faces)
+        return _most_important(faces, known, self._max_faces)
+
+    def _whole(self, known: int) -> Reader:
+        return self._solo if self._max_faces == 1 or known == 1 else self._many
+
+    def _scored(self, image: Image, face: Face, known: Sequence[Face]) -> list[Face]:
+        """The landmarker gives no score: a known face keeps its own, a new one gets the detector's or is dropped."""
+        before = closest(known, face.box, least=SAME)
+        if before is not None:
+            return [replace(face, score=before.score)]
+        seen = closest(self._boxes(zoom(image, face.box)), face.box, least=0.2)
+        return [replace(face, score=seen.score)] if seen is not None and seen.score >= NEW else []
+
+    def _look_again(self, image: Image, face: Face) -> list[Face]:
+        """A zoomed look at a known face that the whole picture no longer shows: read, or as a box, or nothing."""
+        window = zoom(image, face.box)
+        read = self._read(window, face)
+        if read is not None:
+            return [replace(read, score=face.score)]
+        seen = closest(self._boxes(window), face.box, least=SAME)
+        return [seen] if seen is not None and seen.score >= STILL_THERE else []
+
+    def _confirmed(self, image: Image, face: Face) -> list[Face]:
+        """A zoomed look at a new detection: read, or as a box if it scores well, or nothing."""
+        window = zoom(image, face.box)
+        seen = closest(self._boxes(window), face.box, least=SAME)
+        score = max(face.score, seen.score if seen is not None else 0.0)
+        read = self._read(window, face)
+        if read is not None:
+            return [replace(read, score=score)] if seen is not None and score >= NEW else []
+        return [replace(face, score=score)] if score >= BOX_ONLY else []
+
+    def _read(self, window: Window, face: Face) -> Face | None:
+        return closest([window.back(seen) for seen in self._close_up.read(window.image)], face.box, least=0.2)
+
+    def _boxes(self, window: Window) -> list[Face]:
+        return [window.back(seen) for seen in self._detector.detect(window.image)]
+
+    def _survey(self, frame: Frame, faces: list[Face]) -> list[Face]:
+        seen = self._surveyor.detect(frame.image)
+        rescored = [_rescored(face, seen) for face in faces]
+        new = [face for face in seen if not any(same_face(face.box, other.box) for other in faces)]
+        looked = [found for face in new for found in self._confirmed(frame.image, face)]
+        merged = merge(rescored + looked)
+        self._agenda.surveyed(frame.time, len(merged), gained=len(merged) > len(faces))
+        return merged
+
+
+class Agenda:
+    """When to survey the whole picture, by the stream's clock: often while faces are missing, rarely otherwise."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._calm = CALM_EVERY
+        self._best = 0  # faces after the last survey
+
+    def due(self, time: float, found: int, cut: bool) -> bool:
+        """Whether to survey now, ``found`` faces having been seen at ``time``."""
+        if self._last is None or cut or time < self._last:
+            return True
+        wait = MISSING_EVERY if found == 0 or found < self._best else self._calm
+        return time - self._last >= wait
+
+    def surveyed(self, time: float, found: int, *, gained: bool) -> None:
+        """Notes a survey that ended with ``found`` faces; surveys that gain nothing become rarer."""
+        self._best = found
+        self._calm = CALM_EVERY if gained or self._last is None else min(self._calm * 2, CALM_MOST)
+        self._last = time
+
+
+def _rescored(face: Face, seen: Sequence[Face]) -> Face:
+    match = closest(seen, face.box, least=0.2)
+    return replace(face, score=match.score) if match is not None else face
+
+
+def _most_important(faces: list[Face], known: Sequence[Face], most: int) -> list[Face]:
+    if len(faces) <= most:
+        return faces
+
+    def rank(face: Face) -> tuple[bool, float]:
+        return closest(known, face.box, least=SAME) is not None, (face.box[2] - face.box[0]) * face.score
+
+    return sorted(faces, key=rank, reverse=True)[:most]

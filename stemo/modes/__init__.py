@@ -1,0 +1,1 @@
+"""What the command line offers over the pipeline: one file per mode."""

@@ -1,0 +1,119 @@
+"""Weights that describe themselves: safetensors beside a JSON. No pickle is ever loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+
+from stemo.errors import WeightsError
+from stemo.network.model import CLIP_LENGTH, Network
+from stemo.network.preprocessing import Preprocessing
+from stemo.records import EMOTIONS
+
+FORMAT = 1
+SHIPPED = Path(__file__).parents[1] / "weights" / "stemo_base.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFacts:
+    """What the JSON beside the weights says of them."""
+
+    name: str = "stemo_base"
+    architecture: str = "stemo"
+    size: str = "base"
+    format: int = FORMAT
+    labels: tuple[str, ...] = EMOTIONS
+    clip_length: int = CLIP_LENGTH
+    fps: float = 25.0
+    input_size: int = 224
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    trained: bool = False
+    training_data: str = "none: fresh weights"
+    metrics: dict[str, Any] = field(default_factory=dict)
+    licence: str = "MIT for the weights; the training data are for research only"
+    sha256: str = ""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The input these weights expect."""
+        return Preprocessing(self.input_size, self.mean, self.std)
+
+
+def save_weights(path: Path, network: Network, facts: WeightFacts) -> WeightFacts:
+    """Write fp16 weights to ``path`` and their JSON beside it; returns the facts with the file's sha256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    tensors = {key: _half(value) for key, value in network.state_dict().items()}
+    save_file(tensors, part)
+    facts = WeightFacts(**{**asdict(facts), "sha256": hashlib.sha256(part.read_bytes()).hexdigest()})
+    os.replace(part, path)
+    path.with_suffix(".json").write_text(json.dumps(asdict(facts), indent=2) + "\n", encoding="utf-8")
+    return facts
+
+
+def load_weights(path: Path) -> tuple[Network, WeightFacts]:
+    """Read weights and their JSON, verified.
+
+    Raises :class:`WeightsError` when either is missing, of a newer format, of another kind, a pickle, or changed.
+    """
+    data = _read(path)
+    facts = _facts(path)
+    found = hashlib.sha256(data).hexdigest()
+    if found != facts.sha256:
+        raise WeightsError(
+            f"weights {str(path)!r} were changed: expected sha256 {facts.sha256[:12]}, got {found[:12]}. "
+            "Restore the file (git checkout, or reinstall stemo)."
+        )
+    network = Network(len(facts.labels), facts.clip_length)
+    try:
+        network.load_state_dict({key: value.to(torch.float32) for key, value in load(data).items()})
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"weights {str(path)!r} do not fit: expected the {facts.size} network, got {reason}") from error
+    return network.eval(), facts
+
+
+def _half(value: torch.Tensor) -> torch.Tensor:
+    return (value.half() if value.dtype == torch.float32 else value).contiguous().clone()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"weights {str(path)!r} cannot be read: {error.strerror}. Give another file with --weights FILE."
+        ) from error
+    if data[:2] == b"PK" or data[:1] == b"\x80":
+        raise WeightsError(
+            f"weights {str(path)!r} are a pickle: expected a .safetensors file, got one that could run code when "
+            "opened. Convert it with safetensors.torch.save_file where you trust it."
+        )
+    return data
+
+
+def _facts(path: Path) -> WeightFacts:
+    beside = path.with_suffix(".json")
+    try:
+        raw = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"weights {str(path)!r} lack their description: expected a readable {beside.name} beside them, got {error}."
+        ) from error
+    if raw.get("format", 0) > FORMAT:
+        raise WeightsError(
+            f"weights {str(path)!r} have format {raw['format']}: expected at most {FORMAT}. Update stemo."
+        )
+    known = {key: value for key, value in raw.items() if key in WeightFacts.__dataclass_fields__}
+    for key in ("labels", "mean", "std"):
+        known[key] = tuple(known.get(key, ()))
+    return WeightFacts(**known)

@@ -1,0 +1,78 @@
+"""What the network weighs: parameters and multiply-accumulates of its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from stemo.network.model import INPUT_SIZE, LANDMARK_FEATURES, FrameFeatures, Network
+
+
+@dataclass(frozen=True, slots=True)
+class PartCost:
+    """Parameters and multiply-accumulates of a part of the network, the latter per new frame in streaming."""
+
+    name: str
+    parameters: int
+    macs: int
+
+
+PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("spatial CNN", ("spatial",)),
+    ("multi-scale temporal attention", ("temporal",)),
+    ("dynamic channel + spatial attention", ("channel", "place")),
+    ("landmark processor", ("landmark",)),
+    ("cross-modal fusion", ("recent", "fusion")),
+    ("heads", ("heads",)),
+)
+
+
+class _NewFrame(nn.Module):
+    """One streaming step as one call, so that the counter names the parts below it."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self) -> None:
+        self.network.encode_frames(torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE), torch.zeros(1, LANDMARK_FEATURES))
+        self.network.read_clip(_full_buffer(self.network))
+
+
+@torch.inference_mode()
+def part_costs(network: Network) -> list[PartCost]:
+    """Each part's parameters and its MACs for one new frame, with a full buffer behind it."""
+    was_training = network.training
+    network.eval()
+    with FlopCounterMode(display=False) as counter:
+        _NewFrame(network)()
+    network.train(was_training)
+    macs = {name: sum(counts.values()) // 2 for name, counts in counter.get_flop_counts().items()}
+    prefix = f"{_NewFrame.__name__}.network."
+    macs[f"{prefix}channel"] += _lstm_macs(network.channel.lstm, network.length)
+    return [
+        PartCost(
+            title,
+            sum(parameters(getattr(network, name)) for name in names),
+            sum(macs.get(f"{prefix}{name}", 0) for name in names),
+        )
+        for title, names in PARTS
+    ]
+
+
+def parameters(module: nn.Module) -> int:
+    """How many numbers are learned."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _full_buffer(network: Network) -> FrameFeatures:
+    shape = (1, network.length, network.spatial.channels)
+    return FrameFeatures(torch.zeros(shape), torch.zeros(shape), torch.zeros(1, network.length, 128))
+
+
+def _lstm_macs(lstm: nn.LSTM, steps: int) -> int:
+    # the flop counter does not see into the fused LSTM kernel
+    return steps * sum(weight.numel() for name, weight in lstm.named_parameters() if name.startswith("weight"))

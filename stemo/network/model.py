@@ -1,0 +1,98 @@
+"""The whole network: 16 frames of one face and their landmark features -> category logits, valence, arousal.
+
+What a frame gives by itself (:meth:`Network.encode_frames`) is kept apart from what the last 16 frames say together
+(:meth:`Network.read_clip`), so that streaming runs the first once per frame and only the second again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from stemo.network.attention import DynamicChannelAttention, SpatialAttention, over_time, pool
+from stemo.network.fusion import CrossModalFusion, Heads
+from stemo.network.landmarks import LandmarkEncoder
+from stemo.network.spatial import SpatialEncoder
+from stemo.network.temporal import MultiScaleTemporalAttention, RecentPooling
+
+LANDMARK_FEATURES = 205
+CLIP_LENGTH = 16
+INPUT_SIZE = 224
+
+
+class FrameFeatures(NamedTuple):
+    """What one frame gives by itself: ``average`` and ``maximum`` (... 512) of its map, ``landmark`` (... 128)."""
+
+    average: Tensor
+    maximum: Tensor
+    landmark: Tensor
+
+
+class Prediction(NamedTuple):
+    """``logits`` (b k), ``valence`` (b) in [-1, 1], ``arousal`` (b) in [0, 1], ``frame_weights`` (b t)."""
+
+    logits: Tensor
+    valence: Tensor
+    arousal: Tensor
+    frame_weights: Tensor
+
+
+class Network(nn.Module):
+    """stemo's spatiotemporal network, about 8 M parameters."""
+
+    def __init__(self, classes: int = 7, length: int = CLIP_LENGTH) -> None:
+        super().__init__()
+        self.classes = classes
+        self.length = length
+        self.spatial = SpatialEncoder()
+        channels = self.spatial.channels
+        self.temporal = MultiScaleTemporalAttention(channels)
+        self.place = SpatialAttention()
+        self.channel = DynamicChannelAttention(channels)
+        self.landmark = LandmarkEncoder(LANDMARK_FEATURES)
+        self.recent = RecentPooling(channels + 128, length)
+        self.fusion = CrossModalFusion(channels, 128)
+        self.heads = Heads(768, classes)
+        self.register_buffer("temperature", torch.ones(()))
+        self.temperature: Tensor
+
+    def forward(self, clips: Tensor, landmarks: Tensor) -> Prediction:
+        """(b t 3 h w) normalised faces and (b t 205) landmark features (NaN: none) -> the newest frame's reading."""
+        batch = clips.shape[0]
+
+        # every frame by itself
+        frames = rearrange(clips, "b t c h w -> (b t) c h w")
+        features = self.encode_frames(frames, rearrange(landmarks, "b t f -> (b t) f"))
+
+        # all of them together
+        return self.read_clip(FrameFeatures(*(over_time(part, batch) for part in features)))
+
+    def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
+        """(n 3 h w), (n 205) -> the features of each frame by itself, (n 512), (n 512), (n 128)."""
+        return FrameFeatures(*self.encode_pictures(frames), self.landmark(landmarks))
+
+    def encode_pictures(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """(n 3 h w) -> average and maximum of the gated map, each (n 512)."""
+        maps, _ = self.place(self.spatial(frames))
+        return pool(maps)
+
+    def read_clip(self, clip: FrameFeatures) -> Prediction:
+        """Features of t <= 16 frames, (b t 512), (b t 512), (b t 128), oldest first -> the newest frame's reading."""
+        # motion at three scales, then channels gated by what time shows
+        x, _ = self.temporal(clip.average)
+        x = self.channel(x, clip.average, clip.maximum)
+
+        # weigh the frames, seen from the newest
+        joined, weights = self.recent(torch.cat([x, clip.landmark], -1))
+        visual, landmark = joined.split([x.shape[-1], clip.landmark.shape[-1]], -1)
+
+        # fuse and read
+        logits, valence, arousal = self.heads(self.fusion(visual, landmark))
+        return Prediction(logits, valence, arousal, weights)
+
+    def probabilities(self, prediction: Prediction) -> Tensor:
+        """Calibrated probabilities (b k): softmax of the logits over the fitted temperature (Guo et al., 2017)."""
+        return (prediction.logits.float() / self.temperature).softmax(-1)

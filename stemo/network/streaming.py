@@ -1,0 +1,132 @@
+"""Reading faces frame by frame: each frame is encoded once, and the last 16 are read together.
+
+The fast path of :meth:`Network.forward`; :func:`read_whole` is the naive reference that a test holds equal to it.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, FrameFeatures, Network, Prediction
+from stemo.network.preprocessing import Preprocessing
+
+BUFFER_FPS = 25.0
+LONGEST_GAP = 1.0  # seconds without a face after which a buffer starts anew
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """One face of one frame: aligned ``picture`` uint8 (224 224 3), ``landmarks`` (205,) or ``None``."""
+
+    track_id: int
+    picture: Tensor
+    landmarks: Tensor | None
+
+
+class ClipBuffer:
+    """The last frames of one face, by time: 16 places, 1/25 s apart, the newest frame in the last.
+
+    Each place holds the frame nearest to its time, so a 60-fps video and a 15-fps camera show the same motion. Places
+    before the first frame repeat it.
+    """
+
+    def __init__(self, length: int = CLIP_LENGTH, fps: float = BUFFER_FPS) -> None:
+        self.length = length
+        self.fps = fps
+        self.times: list[float] = []
+        self.items: list[FrameFeatures] = []
+
+    def push(self, time: float, features: FrameFeatures) -> None:
+        """Add the features of a frame (each (c,)); a step back in time or a long gap empties the buffer first."""
+        if self.times and not 0 <= time - self.times[-1] <= LONGEST_GAP:
+            self.times.clear()
+            self.items.clear()
+        self.times.append(time)
+        self.items.append(features)
+        self._forget(time - self.length / self.fps)
+
+    def clip(self) -> FrameFeatures:
+        """The buffer's features (t c) each, oldest first."""
+        chosen = [self.items[place] for place in nearest_places(self.times, self.length, self.fps)]
+        return FrameFeatures(*(torch.stack(parts) for parts in zip(*chosen, strict=True)))
+
+    def _forget(self, before: float) -> None:
+        # one frame at or before the oldest place's time must stay
+        drop = max(0, bisect.bisect_right(self.times, before) - 1)
+        del self.times[:drop], self.items[:drop]
+
+
+def nearest_places(times: Sequence[float], length: int, fps: float) -> list[int]:
+    """Indices into ``times`` (ascending) of the frames nearest to the ``length`` moments ending at the newest."""
+    moments = [times[-1] - back / fps for back in reversed(range(length))]
+    return [_nearest(times, moment) for moment in moments]
+
+
+def _nearest(times: Sequence[float], moment: float) -> int:
+    right = bisect.bisect_left(times, moment)
+    if right == 0:
+        return 0
+    if right == len(times):
+        return len(times) - 1
+    return right if times[right] - moment < moment - times[right - 1] else right - 1
+
+
+class StreamReader:
+    """Reads every face of a stream with one network pass per frame and face, batched over the faces of a frame."""
+
+    def __init__(self, network: Network, preprocessing: Preprocessing, device: torch.device) -> None:
+        self.device = device
+        self.network = network.eval().to(device=device, memory_format=torch.channels_last)
+        self.preprocessing = preprocessing
+        self.buffers: dict[int, ClipBuffer] = {}
+
+    @torch.inference_mode()
+    def read(self, faces: Sequence[Observation], time: float) -> list[tuple[list[float], float, float]]:
+        """Faces of the frame at ``time`` seconds -> (probabilities, valence, arousal) of each, in their order."""
+        if not faces:
+            self._forget(time)
+            return []
+        features = self._encode(faces)
+        for place, face in enumerate(faces):
+            buffer = self.buffers.setdefault(face.track_id, ClipBuffer(self.network.length))
+            buffer.push(time, FrameFeatures(*(part[place] for part in features)))
+        clips = [self.buffers[face.track_id].clip() for face in faces]
+        clip = FrameFeatures(*(torch.stack(parts) for parts in zip(*clips, strict=True)))
+        self._forget(time)
+        return self._values(self.network.read_clip(clip))
+
+    def _encode(self, faces: Sequence[Observation]) -> FrameFeatures:
+        pictures = torch.stack([face.picture for face in faces]).to(self.device)
+        return self.network.encode_frames(self.preprocessing(pictures), stack_landmarks(faces).to(self.device))
+
+    def _values(self, prediction: Prediction) -> list[tuple[list[float], float, float]]:
+        probabilities = self.network.probabilities(prediction).tolist()
+        return list(zip(probabilities, prediction.valence.tolist(), prediction.arousal.tolist(), strict=True))
+
+    def _forget(self, time: float) -> None:
+        stale = [key for key, buffer in self.buffers.items() if abs(time - buffer.times[-1]) > LONGEST_GAP]
+        for key in stale:
+            del self.buffers[key]
+
+
+def stack_landmarks(faces: Sequence[Observation]) -> Tensor:
+    """(n 205) landmark features, NaN where a face has none."""
+    none = torch.full((LANDMARK_FEATURES,), torch.nan)
+    return torch.stack([none if face.landmarks is None else face.landmarks for face in faces])
+
+
+@torch.inference_mode()
+def read_whole(
+    network: Network, preprocessing: Preprocessing, faces: Sequence[Observation], times: Sequence[float]
+) -> Prediction:
+    """One face's frames from the first to the newest -> the newest frame's prediction, all from pixels."""
+    chosen = [faces[place] for place in nearest_places(times, network.length, BUFFER_FPS)]
+    pictures = preprocessing(torch.stack([face.picture for face in chosen]))
+    clip = rearrange(pictures, "t c h w -> 1 t c h w")
+    return network.eval()(clip, rearrange(stack_landmarks(chosen), "t f -> 1 t f"))

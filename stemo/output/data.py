@@ -1,0 +1,108 @@
+"""Results as rows, ready for the :mod:`~stemo.output.writers`.
+
+One row per face per frame, and one for a frame without a face (its readings null). The values at the top of a row are
+the smoothed ones; ``raw`` keeps what the network said. ``schema.json`` describes the JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from stemo.errors import OutputError
+from stemo.records import EMOTIONS, Affect, FrameResult, Reading, SceneObject
+
+Row: TypeAlias = dict[str, Any]
+
+SCHEMA_VERSION = "1.0"
+SCHEMA_PATH = Path(__file__).with_name("schema.json")
+KNOWN_ENDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".json", ".jsonl", ".csv", ".parquet", ".png", ".jpg"}
+
+
+def rows(result: FrameResult) -> list[Row]:
+    """The rows of one frame, in the order of its readings: JSON-ready values, floats rounded, missing is ``None``.
+
+    Times and probabilities have 6 digits (probabilities still sum to 1 within 1e-5), boxes 2, in pixels. Raises
+    :class:`OutputError` for a value that is not finite, which no format could carry truthfully.
+    """
+    objects = [_object(item) for item in result.objects]
+    return [_row(reading, objects) for reading in result.readings]
+
+
+def output_name(base: Path, ending: str) -> Path:
+    """The name of a companion of ``base``: ``OUT.mp4`` and ``results.json`` give ``OUT_results.json``."""
+    stem = base.stem if base.suffix.lower() in KNOWN_ENDINGS else base.name
+    return base.with_name(f"{stem}_{ending}")
+
+
+_READING = ("emotion", "confidence", "valence", "arousal")
+_CHANCES = tuple(f"p_{label.lower()}" for label in EMOTIONS)
+COLUMNS: tuple[str, ...] = (
+    *("frame", "time_s", "face_id", *_READING, *_CHANCES),
+    *("box_x1", "box_y1", "box_x2", "box_y2", "face_score"),
+    *(f"raw_{name}" for name in (*_READING, *_CHANCES)),
+    *("yaw", "pitch", "roll", "objects"),
+)
+
+
+def flatten(row: Row) -> Row:
+    """A row of :func:`rows` as flat columns (:data:`COLUMNS`); ``objects`` stays a list."""
+    raw = row["raw"] or {}
+    flat = {name: row[name] for name in ("frame", "time_s", "face_id", *_READING, "face_score", "objects")}
+    flat |= _chances(row["probabilities"], "") | _chances(raw.get("probabilities"), "raw_")
+    flat |= {f"raw_{name}": raw.get(name) for name in _READING}
+    flat |= dict(zip(("box_x1", "box_y1", "box_x2", "box_y2"), row["box"] or (None,) * 4, strict=True))
+    return flat | {name: (row["head_pose"] or {}).get(name) for name in ("yaw", "pitch", "roll")}
+
+
+def _chances(probabilities: dict[str, float] | None, prefix: str) -> Row:
+    values = probabilities or {}
+    return {f"{prefix}{column}": values.get(label) for column, label in zip(_CHANCES, EMOTIONS, strict=True)}
+
+
+def _row(reading: Reading, objects: list[Row]) -> Row:
+    face, pose = reading.face, reading.face and reading.face.pose
+    affect = _affect(reading.smoothed or reading.raw)
+    return {
+        "frame": reading.frame,
+        "time_s": _round(reading.time, 6),
+        "face_id": face and face.track_id,
+        **(affect or dict.fromkeys((*_READING, "probabilities"))),
+        "box": face and _box(face.box),
+        "face_score": face and _round(face.score, 4),
+        "raw": _affect(reading.raw),
+        "head_pose": pose and dict(zip(("yaw", "pitch", "roll"), _rounded(pose, 2), strict=True)),
+        "objects": objects,
+    }
+
+
+def _affect(affect: Affect | None) -> Row | None:
+    if affect is None:
+        return None
+    return {
+        "emotion": affect.emotion,
+        "confidence": _round(affect.confidence, 6),
+        "valence": _round(affect.valence, 6),
+        "arousal": _round(affect.arousal, 6),
+        "probabilities": dict(zip(affect.labels, _rounded(affect.probabilities, 6), strict=True)),
+    }
+
+
+def _object(item: SceneObject) -> Row:
+    return {"label": item.label, "confidence": _round(item.confidence, 4), "box": _box(item.box)}
+
+
+def _box(box: Iterable[float]) -> list[float]:
+    return _rounded(box, 2)
+
+
+def _rounded(values: Iterable[float], digits: int) -> list[float]:
+    return [_round(value, digits) for value in values]
+
+
+def _round(value: float, digits: int) -> float:
+    if not math.isfinite(value):
+        raise OutputError(f"reading {value!r} is not finite: expected a number, got {value}. Check the weights.")
+    return round(float(value), digits)

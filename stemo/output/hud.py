@@ -1,0 +1,171 @@
+"""The heads-up display: everything known about a frame, drawn beside what it is about."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from stemo.output import panels, text
+from stemo.output.palette import INK, QUIET, emotion_colour
+from stemo.output.placement import Layout, Placer
+from stemo.records import EMOTIONS, Affect, Box, FrameResult, Image, Reading, SceneObject
+
+FEW = 2  # up to so many faces get the full panel
+SMALLEST = 9  # pixels: no full panel is shrunk below this letter size
+
+
+class Hud:
+    """Draws results on their pictures: boxes, ids, readings with their last ``seconds``, objects, rate.
+
+    Everything scales with the picture (measured as its geometric mean side; 640x360 is one unit). It remembers where
+    each panel was and what each face did, so give one ``Hud`` one video, in order. ``labels`` are the categories shown.
+    """
+
+    def __init__(self, labels: Sequence[str] = EMOTIONS, seconds: float = 3.0) -> None:
+        self.labels = tuple(labels)
+        self._seconds = seconds
+        self._placer = Placer()
+        self._pasts: dict[int, deque[tuple[float, Affect]]] = {}
+
+    def draw(self, result: FrameResult) -> Image:
+        """A new picture (h w 3) with the display on it; the frame itself is not changed."""
+        image = result.frame.image.copy()
+        unit = scale(image)
+        boxes = [reading.face.box for reading in result.faces if reading.face]
+        for item in result.objects:
+            _draw_object(image, item, boxes, unit)
+        self._remember(result)
+        for reading in result.faces:
+            _draw_box(image, reading, unit, with_id=len(boxes) > 1)
+        taken = self._draw_panels(image, result, unit)
+        if not boxes:
+            _draw_hint(image, "No face in view", unit)
+        if result.fps > 0:
+            _draw_rate(image, result.fps, [*boxes, *taken], unit)
+        return image
+
+    def _draw_panels(self, image: Image, result: FrameResult, unit: float) -> list[Box]:
+        readings = {r.face.track_id: r for r in result.faces if r.face and _affect(r) is not None}
+        faces = [(track_id, _grown(r.face.box, 2 * unit)) for track_id, r in readings.items() if r.face]
+        layouts = _layouts(len(faces), unit)
+        frame = (image.shape[1], image.shape[0])
+        spots = self._placer.place(faces, layouts, frame, 8 * unit, result.frame.time)
+        for track_id, spot in spots.items():
+            affect = _affect(readings[track_id])
+            if affect is not None:
+                past = self._past(track_id, result.frame.time)
+                panels.draw(image, spot.layout, round(spot.x), round(spot.y), track_id, affect, past)
+        return [spot.box for spot in spots.values()]
+
+    def _remember(self, result: FrameResult) -> None:
+        now = result.frame.time
+        for reading in result.faces:
+            affect = _affect(reading)
+            if reading.face is not None and affect is not None:
+                self._pasts.setdefault(reading.face.track_id, deque()).append((now, affect))
+        for track_id, past in list(self._pasts.items()):
+            while past and not 0 <= now - past[0][0] <= self._seconds:
+                past.popleft()
+            if not past:
+                del self._pasts[track_id]
+
+    def _past(self, track_id: int, now: float) -> panels.History:
+        past = self._pasts[track_id]
+        return panels.History(
+            ages=np.array([1 + (time - now) / self._seconds for time, _ in past]),
+            valence=np.array([affect.valence for _, affect in past]),
+            arousal=np.array([affect.arousal for _, affect in past]),
+            emotions=[affect.emotion for _, affect in past],
+        )
+
+
+def scale(image: Image) -> float:
+    """Pixels per unit: 1 at 640x360, 6 at 4K; by the geometric mean side, so that upright videos are served as well."""
+    return math.sqrt(image.shape[0] * image.shape[1]) / 480
+
+
+def _layouts(faces: int, unit: float) -> list[Layout]:
+    full = [panels.layout("tall", unit)]
+    if 9.5 * unit * 0.84 >= SMALLEST:
+        full.append(panels.layout("tall", unit * 0.84))
+    small = [panels.layout(name, unit) for name in ("compact", "tag")]
+    return [*full, panels.layout("wide", unit), *small] if faces <= FEW else small
+
+
+def _affect(reading: Reading) -> Affect | None:
+    return reading.smoothed or reading.raw
+
+
+def _grown(box: Box, by: float) -> Box:
+    return (box[0] - by, box[1] - by, box[2] + by, box[3] + by)
+
+
+def _draw_box(image: Image, reading: Reading, unit: float, *, with_id: bool) -> None:
+    """Four rounded corners around the face, in the colour of its emotion; its id where panels could be confused."""
+    affect = _affect(reading)
+    colour = emotion_colour(affect.emotion if affect else "Neutral")
+    if reading.face is None:
+        return
+    lines = _corners(reading.face.box)
+    thick = max(1, round(1.8 * unit))
+    cv2.polylines(image, lines, False, INK, thick + max(2, round(0.9 * unit)), cv2.LINE_AA, 3)
+    cv2.polylines(image, lines, False, colour, thick, cv2.LINE_AA, 3)
+    if with_id:
+        x1, y1, x2, y2 = reading.face.box
+        outwards = max(0.0, panels.CHIP * unit - 0.2 * min(x2 - x1, y2 - y1))
+        panels.chip(image, x1 - outwards, y1 - outwards, reading.face.track_id, colour, unit)
+
+
+def _corners(box: Box) -> list[np.ndarray]:
+    x1, y1, x2, y2 = box
+    arm = 0.17 * min(x2 - x1, y2 - y1)
+    radius = 0.4 * arm
+    turn = np.linspace(0, math.pi / 2, 7)
+    # from the end of the upright arm, around the bend, to the end of the level arm; mirrored for each corner
+    xs = np.concatenate(([0.0], radius * (1 - np.cos(turn)), [arm]))
+    ys = np.concatenate(([arm], radius * (1 - np.sin(turn)), [0.0]))
+    shapes = [(x1 + xs, y1 + ys), (x2 - xs, y1 + ys), (x1 + xs, y2 - ys), (x2 - xs, y2 - ys)]
+    return [np.rint(np.stack(shape, axis=1) * 8).astype(np.int32) for shape in shapes]
+
+
+def _draw_object(image: Image, item: SceneObject, faces: Sequence[Box], unit: float) -> None:
+    """A thin frame and a small word: there for who looks for it."""
+    x1, y1, x2, y2 = (round(value) for value in item.box)
+    cv2.rectangle(image, (x1, y1), (x2, y2), QUIET, max(1, round(0.5 * unit)), cv2.LINE_AA)
+    size = max(8, round(9 * unit))
+    words = f"{item.label} {item.confidence:.0%}"
+    width, height, pad = text.width(words, size), text.height(size), 3 * unit
+    x = min(max(pad, x1 + pad), max(pad, image.shape[1] - width - pad))
+    for y in (y1 + pad, y2 - height - pad, y1 - height - pad):
+        area = (x, y, x + width, y + height)
+        if 0 <= y <= image.shape[0] - height and not any(_touch(area, face) for face in faces):
+            text.write(image, words, x, y, size, QUIET, middle=False, shadow=True)
+            return
+
+
+def _draw_rate(image: Image, fps: float, taken: Sequence[Box], unit: float) -> None:
+    """The processing rate in the first corner that is free."""
+    size, margin = max(8, round(9 * unit)), 8 * unit
+    words = f"{fps:.0f} fps"
+    width, height = text.width(words, size), text.height(size)
+    right, bottom = image.shape[1] - margin - width, image.shape[0] - margin - height
+    for x, y in ((right, margin), (margin, margin), (right, bottom), (margin, bottom)):
+        if not any(_touch((x, y, x + width, y + height), box) for box in taken):
+            text.write(image, words, x, y, size, QUIET, middle=False, shadow=True)
+            return
+
+
+def _draw_hint(image: Image, words: str, unit: float) -> None:
+    size = max(8, round(10 * unit))
+    width, height = text.width(words, size) + round(24 * unit), round(22 * unit)
+    x, y = (image.shape[1] - width) // 2, image.shape[0] - height - round(14 * unit)
+    panels.glass(image, x, y, width, height, height // 2)
+    text.write(image, words, x + width / 2, y + height / 2, size, QUIET, align="centre")
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return min(one[2], other[2]) > max(one[0], other[0]) and min(one[3], other[3]) > max(one[1], other[1])

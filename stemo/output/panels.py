@@ -1,0 +1,260 @@
+"""The panels of the HUD: glass, bars, gauges and a sparkline, in four sizes of detail.
+
+A panel has a still part (glass, words, empty tracks), drawn once per size and cached, and a moving part, drawn per
+frame. All measures are in units of one pixel at 640x360.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from stemo.output import text
+from stemo.output.palette import AROUSAL, FAINT, INK, LINE, MUTED, TEXT, VALENCE, Colour, emotion_colour
+from stemo.output.placement import Layout
+from stemo.records import Affect, Image
+
+GLASS = 0.84  # how much of the picture a panel takes
+CHIP = 7.4  # units: the radius of an id badge
+SIZES: dict[str, tuple[int, int]] = {"tall": (180, 190), "wide": (372, 66), "compact": (142, 52), "tag": (124, 20)}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The last seconds of one face, oldest first; ``ages`` in [0, 1], where 1 is now."""
+
+    ages: npt.NDArray[np.float64]
+    valence: npt.NDArray[np.float64]
+    arousal: npt.NDArray[np.float64]
+    emotions: Sequence[str]
+
+
+def layout(name: str, unit: float) -> Layout:
+    """The layout ``name`` at ``unit`` pixels per unit."""
+    width, height = SIZES[name]
+    return Layout(name, round(width * unit), round(height * unit))
+
+
+def draw(image: Image, place: Layout, x: int, y: int, track_id: int, affect: Affect, past: History) -> None:
+    """Draw a panel into ``image`` in place with its upper left corner at ``x, y`` (inside the image)."""
+    region = image[y : y + place.height, x : x + place.width]
+    still, weight = _still(place.name, place.width, place.height, affect.labels)
+    shape = region.shape
+    still, weight = still[: shape[0], : shape[1]], weight[: shape[0], : shape[1]]
+    region[:] = cv2.blendLinear(region, still, 1.0 - weight, weight)
+    pen = _Pen(region, place.width / SIZES[place.name][0])
+    _MOVING[place.name](pen, track_id, affect, past)
+
+
+def glass(image: Image, x: int, y: int, width: int, height: int, radius: int) -> None:
+    """Lay a plain rounded pane over ``image`` in place, clipped at its edges."""
+    text.blend(image, (_pane(width, height, radius) * GLASS)[..., None], x, y, INK)
+
+
+class _Pen:
+    """Draws on a panel in units."""
+
+    def __init__(self, image: Image, unit: float) -> None:
+        self.image = image
+        self.unit = unit
+
+    def write(self, words: str, x: float, y: float, size: float, colour: Colour, **options: object) -> None:
+        u = self.unit
+        text.write(self.image, words, x * u, y * u, max(7, round(size * u)), colour, **options)  # type: ignore[arg-type]
+
+    def bar(self, x: float, y: float, width: float, height: float, colour: Colour) -> None:
+        """A filled box, its ends exact to a part of a pixel."""
+        u = self.unit
+        top, bottom = round(y * u), max(round(y * u) + 1, round((y + height) * u))
+        left, right = x * u, (x + width) * u
+        rows = self.image[top:bottom]
+        first, last = round(left), int(right)
+        rows[:, first : max(first, last)] = colour
+        if first <= last < rows.shape[1]:
+            edge = rows[:, last].astype(np.float32)
+            rows[:, last] = edge + (np.array(colour, np.float32) - edge) * (right - last)
+
+    def column(self, x: float, bottom: float, width: float, height: float, colour: Colour) -> None:
+        """A box that grows upwards from ``bottom``, at least one pixel high."""
+        u = self.unit
+        floor = round(bottom * u)
+        self.image[floor - max(1, round(height * u)) : floor, round(x * u) : round((x + width) * u)] = colour
+
+    def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
+        u = self.unit
+        centre = (round(x * u * 16), round(y * u * 16))
+        cv2.circle(self.image, centre, round(radius * u * 16), colour, -1, cv2.LINE_AA, 4)
+
+    def curve(self, xs: npt.NDArray[np.float64], ys: npt.NDArray[np.float64], colour: Colour) -> None:
+        points = np.rint(np.stack((xs, ys), axis=1) * self.unit * 16).astype(np.int32)
+        cv2.polylines(self.image, [points], False, colour, max(1, round(1.3 * self.unit)), cv2.LINE_AA, 4)
+
+    def spark(self, x: float, y: float, width: float, height: float, past: History) -> None:
+        """Valence and arousal of the last seconds, over a ribbon of the emotions."""
+        if len(past.ages) > 1:
+            xs = x + past.ages * width
+            self.curve(xs, y + (1 - past.arousal) * (height - 5), AROUSAL)
+            self.curve(xs, y + (1 - past.valence) / 2 * (height - 5), VALENCE)
+            self.dot(xs[-1], y + (1 - past.valence[-1]) / 2 * (height - 5), 1.6, VALENCE)
+        self._ribbon(x, y + height - 2, width, past)
+
+    def _ribbon(self, x: float, y: float, width: float, past: History) -> None:
+        u = self.unit
+        left, right = round(x * u), round((x + width) * u)
+        top, bottom = round(y * u), max(round(y * u) + 1, round((y + 2) * u))
+        ages = np.linspace(0, 1, right - left)
+        places = np.clip(np.searchsorted(past.ages, ages, side="right") - 1, 0, len(past.ages) - 1)
+        colours = np.array([emotion_colour(label) for label in past.emotions], np.uint8)[places]
+        seen = ages >= past.ages[0] - 1e-9
+        self.image[top:bottom, left:right][:, seen] = colours[seen]
+
+    def gauge(self, x: float, y: float, width: float, value: float, colour: Colour, *, from_middle: bool) -> None:
+        """A thin track with its value filled in: from the middle for [-1, 1], else from the left for [0, 1]."""
+        if not from_middle:
+            self.bar(x, y, width * value, 3, colour)
+            return
+        reach = width / 2 * value
+        self.bar(x + width / 2 + min(0.0, reach), y, abs(reach), 3, colour)
+
+
+def chip(image: Image, x: float, y: float, track_id: int, colour: Colour, unit: float) -> None:
+    """A round badge with an id, centred at ``x, y`` pixels, in place."""
+    centre = (round(x * 16), round(y * 16))
+    cv2.circle(image, centre, round(CHIP * unit * 16), INK, -1, cv2.LINE_AA, 4)
+    cv2.circle(image, centre, round(0.9 * CHIP * unit * 16), colour, -1, cv2.LINE_AA, 4)
+    text.write(image, str(track_id), x, y, max(7, round(8.5 * unit)), INK, bold=True, align="centre")
+
+
+def _head(pen: _Pen, track_id: int, affect: Affect, y: float, width: float, size: float) -> None:
+    """Id, emotion and confidence on one line."""
+    colour = emotion_colour(affect.emotion)
+    radius = size * 0.62
+    pen.dot(9 + radius - 1, y, radius, colour)
+    pen.write(str(track_id), 8 + radius, y, size * 0.78, INK, bold=True, align="centre")
+    pen.write(affect.emotion, 12 + 2 * radius, y, size, colour, bold=True)
+    pen.write(f"{affect.confidence:.0%}", width - 9, y, size, TEXT, align="right")
+
+
+def _tall(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:
+    _head(pen, track_id, affect, 15, 180, 13)
+    for row, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
+        y = 36 + 12 * row
+        first = label == affect.emotion
+        pen.bar(66, y - 2.5, 76 * chance, 5, emotion_colour(label))
+        pen.write(f"{100 * chance:.0f}", 171, y, 9.5, TEXT if first else MUTED, align="right")
+        if first:
+            pen.write(label, 9, y, 9.5, TEXT)
+    pen.write(_signed(affect.valence), 85, 127, 9.5, TEXT, align="right")
+    pen.write(f"{affect.arousal:.2f}", 171, 127, 9.5, TEXT, align="right")
+    pen.gauge(9, 136, 76, affect.valence, VALENCE, from_middle=True)
+    pen.gauge(95, 136, 76, affect.arousal, AROUSAL, from_middle=False)
+    pen.spark(9, 148, 162, 34, past)
+
+
+def _tall_still(pen: _Pen, labels: tuple[str, ...]) -> None:
+    for row, label in enumerate(labels):
+        pen.write(label, 9, 36 + 12 * row, 9.5, MUTED)
+        pen.bar(66, 36 + 12 * row - 2.5, 76, 5, LINE)
+    pen.write("Valence", 9, 127, 9, VALENCE)
+    pen.write("Arousal", 95, 127, 9, AROUSAL)
+    pen.bar(9, 136, 76, 3, LINE)
+    pen.bar(95, 136, 76, 3, LINE)
+    pen.bar(46.5, 134.5, 1, 6, MUTED)
+    pen.bar(9, 162.5, 162, 0.5, LINE)
+
+
+def _wide(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:
+    _head(pen, track_id, affect, 15, 128, 12)
+    pen.write(_signed(affect.valence), 84, 35, 9.5, TEXT, align="right")
+    pen.write(f"{affect.arousal:.2f}", 84, 51, 9.5, TEXT, align="right")
+    pen.gauge(90, 33.5, 30, affect.valence, VALENCE, from_middle=True)
+    pen.gauge(90, 49.5, 30, affect.arousal, AROUSAL, from_middle=False)
+    for place, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
+        x = 136 + 23 * place
+        pen.column(x, 48, 17, 38 * chance, emotion_colour(label))
+        if label == affect.emotion:
+            pen.write(label[:3], x + 8.5, 55.5, 8.5, TEXT, align="centre")
+    pen.spark(306, 10, 57, 48, past)
+
+
+def _wide_still(pen: _Pen, labels: tuple[str, ...]) -> None:
+    pen.write("Valence", 9, 35, 9, VALENCE)
+    pen.write("Arousal", 9, 51, 9, AROUSAL)
+    pen.bar(90, 33.5, 30, 3, LINE)
+    pen.bar(90, 49.5, 30, 3, LINE)
+    pen.bar(104.5, 32, 1, 6, MUTED)
+    for place, label in enumerate(labels):
+        pen.column(136 + 23 * place, 48, 17, 38, FAINT)
+        pen.bar(136 + 23 * place, 48, 17, 1, LINE)
+        pen.write(label[:3], 136 + 23 * place + 8.5, 55.5, 8.5, MUTED, align="centre")
+    pen.bar(306, 31.5, 57, 0.5, LINE)
+
+
+def _compact(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:
+    _head(pen, track_id, affect, 12, 142, 10.5)
+    for place, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
+        pen.column(9 + 6 * place, 45, 4, 21 * chance, emotion_colour(label))
+    pen.spark(56, 24, 32, 21, past)
+    pen.write(_signed(affect.valence), 133, 29, 8.5, TEXT, align="right")
+    pen.write(f"{affect.arousal:.2f}", 133, 40, 8.5, TEXT, align="right")
+
+
+def _compact_still(pen: _Pen, labels: tuple[str, ...]) -> None:
+    for place in range(len(labels)):
+        pen.column(9 + 6 * place, 45, 4, 21, FAINT)
+    pen.write("V", 94, 29, 8.5, VALENCE, bold=True)
+    pen.write("A", 94, 40, 8.5, AROUSAL, bold=True)
+
+
+def _tag(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:  # noqa: ARG001
+    _head(pen, track_id, affect, 10, 124, 10)
+
+
+def _tag_still(pen: _Pen, labels: tuple[str, ...]) -> None: ...
+
+
+_MOVING: dict[str, Callable[[_Pen, int, Affect, History], None]] = {
+    "tall": _tall,
+    "wide": _wide,
+    "compact": _compact,
+    "tag": _tag,
+}
+_STILL: dict[str, Callable[[_Pen, tuple[str, ...]], None]] = {
+    "tall": _tall_still,
+    "wide": _wide_still,
+    "compact": _compact_still,
+    "tag": _tag_still,
+}
+
+
+@lru_cache(maxsize=32)
+def _still(name: str, width: int, height: int, labels: tuple[str, ...]) -> tuple[Image, npt.NDArray[np.float32]]:
+    """The still part of a panel, and how strongly each of its pixels covers the picture."""
+    unit = width / SIZES[name][0]
+    pane = np.full((height, width, 3), INK, np.uint8)
+    _STILL[name](_Pen(pane, unit), labels)
+    drawn = (pane != np.array(INK, np.uint8)).any(axis=2)
+    shape = _pane(width, height, round(min(7 * unit, height / 2)))
+    return pane, (shape * np.where(drawn, 0.96, GLASS)).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _pane(width: int, height: int, radius: int) -> npt.NDArray[np.float32]:
+    """A rounded box as a mask (h w) in [0, 1]."""
+    fine = 4
+    big = np.zeros((height * fine, width * fine), np.uint8)
+    r, right, bottom = radius * fine, width * fine - 1, height * fine - 1
+    cv2.rectangle(big, (r, 0), (right - r, bottom), 255, -1)
+    cv2.rectangle(big, (0, r), (right, bottom - r), 255, -1)
+    for centre in ((r, r), (right - r, r), (r, bottom - r), (right - r, bottom - r)):
+        cv2.circle(big, centre, r, 255, -1)
+    return cv2.resize(big, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")

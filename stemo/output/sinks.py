@@ -1,0 +1,74 @@
+"""Sinks: where a frame's result goes. Each has ``write``, ``close`` and ``abort``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stemo.output.contact import ContactSheet
+from stemo.output.data import rows
+from stemo.output.hud import Hud
+from stemo.output.video import VideoWriter
+from stemo.output.writers import Writer, open_writers
+from stemo.records import FrameResult, Image
+
+
+class RowSink:
+    """The results as rows, in one or more formats; counts what it wrote."""
+
+    def __init__(self, base: Path, formats: Sequence[str], *, overwrite: bool = False) -> None:
+        self.writers: list[Writer] = open_writers(base, formats, overwrite=overwrite)
+        self.counts = {"frames": 0, "rows": 0, "faces": 0, "tracks": 0}
+        self._last_track = 0
+
+    def write(self, result: FrameResult) -> None:
+        """Append the frame's rows to every file."""
+        made = rows(result)
+        for row in made:
+            for writer in self.writers:
+                writer.write(row)
+        ids = [reading.face.track_id for reading in result.faces if reading.face]
+        # track ids count from 1 without holes, so the highest is how many there were
+        self._last_track = max([self._last_track, *ids])
+        self.counts["frames"] += 1
+        self.counts["rows"] += len(made)
+        self.counts["faces"] += len(ids)
+        self.counts["tracks"] = self._last_track
+
+    def close(self, *, complete: bool = True) -> None:  # noqa: ARG002
+        """Finish every file."""
+        for writer in self.writers:
+            writer.close()
+
+    def abort(self) -> None:
+        """Leave no file behind."""
+        for writer in self.writers:
+            writer.abort()
+
+
+class VideoSink:
+    """The annotated video, and, where asked for, a contact sheet of it."""
+
+    def __init__(self, writer: VideoWriter, hud: Hud, sheet: ContactSheet | None = None) -> None:
+        self.writer = writer
+        self.hud = hud
+        self.sheet = sheet
+
+    def write(self, result: FrameResult) -> None:
+        """Draw on a copy of the frame and encode it at the frame's own time."""
+        drawn: Image = self.hud.draw(result)
+        self.writer.write(drawn, result.frame.time)
+        if self.sheet:
+            self.sheet.add(drawn, result.frame.time)
+
+    def close(self, *, complete: bool = True) -> None:
+        """Finish the files; where the input ended early (not ``complete``), the sound ends with the last picture."""
+        self.writer.close(keep=not complete)
+        if self.sheet:
+            self.sheet.close()
+
+    def abort(self) -> None:
+        """Leave no file behind."""
+        self.writer.abort()
+        if self.sheet:
+            self.sheet.abort()

@@ -1,0 +1,123 @@
+"""The library's front door: build the stages once, read videos and pictures with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stemo.capture import open_source
+from stemo.errors import ConfigError
+from stemo.faces.analyzer import FaceAnalyzer
+from stemo.faces.geometry import landmark_features
+from stemo.insight.smoothing import Ema, MovingAverage
+from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights
+from stemo.network.streaming import Observation, StreamReader
+from stemo.pipeline import Pipeline, Scene
+from stemo.records import Affect, Face, Frame, FrameResult, Image, Reading
+
+
+class Recognizer:
+    """Reads facial expression in videos and pictures.
+
+    ``weights`` is a safetensors file with its JSON beside it (``None``: the shipped ones), ``device`` one of auto, cpu,
+    cuda, cuda:N and mps, ``faces`` the most faces read per frame, ``smoothing`` the number of readings in the moving
+    average (1 for none) and ``ema`` in (0, 1] its exponential alternative. ``landmarker`` and ``detector`` are paths of
+    MediaPipe's ``face_landmarker.task`` and of YuNet, where the installed landmarker shall not be used.
+
+    Raises :class:`stemo.StemoError` with one clear line for anything that cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        weights: Path | str | None = None,
+        device: str = "auto",
+        faces: int = 4,
+        smoothing: int = 5,
+        ema: float | None = None,
+        landmarker: Path | None = None,
+        detector: Path | None = None,
+    ) -> None:
+        self.device = choose_device(device)
+        self.network, self.facts = load_weights(Path(weights) if weights else SHIPPED)
+        self.faces = faces
+        self._smoothing = (smoothing, ema)
+        self._models = (landmarker, detector)
+        _smoother(smoothing, ema)
+
+    def video(self, source: Path | str, *, start: float | None = None, end: float | None = None) -> Iterator[Reading]:
+        """Readings of a video file, image folder or stream address, frame by frame and face by face.
+
+        A frame without a face gives one reading whose ``face`` is ``None``. ``start`` and ``end`` are seconds.
+        """
+        with open_source(source, start=start, end=end) as frames:
+            for result in self.results(frames):
+                yield from result.readings
+
+    def image(self, image: Image) -> list[Reading]:
+        """The faces of one RGB picture (h w 3) uint8, each read as if it stood still; empty without a face."""
+        if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+            raise ConfigError(
+                f"image {image.shape!r} {image.dtype} has another layout: expected uint8 (height, width, 3) in RGB."
+            )
+        frame = Frame(0, 0.0, np.ascontiguousarray(image))
+        return [reading for result in self.results([frame], overlapped=False) for reading in result.faces]
+
+    def results(
+        self, frames: Sequence[Frame] | Iterator[Frame] | object, *, scene: Scene | None = None, overlapped: bool = True
+    ) -> Iterator[FrameResult]:
+        """Results of any iterable of frames of one stream, with tracks and buffers of its own."""
+        landmarker, detector = self._models
+        with FaceAnalyzer(self.faces, landmarker=landmarker, detector=detector) as analyzer:
+            reader = FaceReader(StreamReader(self.network, self.facts.preprocessing, self.device), self.facts)
+            pipeline = Pipeline(analyzer, reader, _smoother(*self._smoothing), scene)
+            yield from pipeline.results(frames, overlapped=overlapped)  # type: ignore[arg-type]
+
+
+class FaceReader:
+    """The network behind the pipeline's :class:`stemo.pipeline.Reader`: faces in, affects out."""
+
+    def __init__(self, stream: StreamReader, facts: WeightFacts) -> None:
+        self.stream = stream
+        self.labels = facts.labels
+
+    def read(self, faces: Sequence[Face], time: float) -> list[Affect]:
+        """Read the faces of the frame at ``time`` seconds, in their order."""
+        values = self.stream.read([_observation(face) for face in faces], time)
+        return [
+            Affect(tuple(probabilities), valence, arousal, self.labels) for probabilities, valence, arousal in values
+        ]
+
+
+def choose_device(name: str) -> torch.device:
+    """auto, cpu, cuda, cuda:N or mps -> a device that is there. Raises :class:`ConfigError` otherwise."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    present = {
+        "cpu": not number,
+        "cuda": torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count() if number.isdigit() or not number else False,
+        "mps": torch.backends.mps.is_available() and not number,
+    }
+    if not present.get(kind, False):
+        available = ", ".join(["auto", *(key for key, there in present.items() if there)])
+        raise ConfigError(f"device {name!r} is not available: expected one of {available}, got {name!r}. Use --device auto.")
+    return torch.device(name)
+
+
+def _observation(face: Face) -> Observation:
+    assert face.crop is not None
+    features = None
+    if face.landmarks is not None and face.blendshapes is not None and face.pose is not None:
+        values = landmark_features(face.landmarks, face.blendshapes, face.pose)
+        features = torch.from_numpy(values) if np.isfinite(values).all() else None
+    return Observation(face.track_id, torch.from_numpy(face.crop), features)
+
+
+def _smoother(smoothing: int, ema: float | None) -> MovingAverage | Ema:
+    return MovingAverage(smoothing) if ema is None else Ema(ema)

@@ -1,0 +1,166 @@
+"""Stage 2: temporal, landmark, fusion and head parts on clips of cached per-frame features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from stemo.network.model import FrameFeatures, Network, Prediction
+from stemo.training.clips import ClipPlan, draw_clips
+from stemo.training.feature_bank import FeatureBank
+from stemo.training.metrics import CategoryScore, score
+from stemo.training.optim import WeightAverage, make_optimiser, warmup_cosine
+from stemo.training.state import load_state, save_state
+
+Log = Callable[[str, float, int], None]
+FROZEN = ("spatial", "place")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSettings:
+    """Settings of the stage; ``weights`` are those of the category, valence and arousal losses."""
+
+    epochs: int = 3
+    batch: int = 256
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.1
+    average: float = 0.99
+    clip: float = 5.0
+    mixup: float = 0.2
+    weights: tuple[float, float, float] = (0.5, 1.0, 1.0)
+    patience: int = 10
+    seed: int = 0
+
+
+def train_clips(
+    network: Network,
+    bank: FeatureBank,
+    plan: ClipPlan,
+    valid: FeatureBank,
+    valid_labels: Sequence[int],
+    settings: ClipSettings,
+    checkpoint: Path,
+    log: Log,
+    device: torch.device,
+) -> float:
+    """Train all but the spatial stream in place, to the averaged weights that are best on ``valid`` (one view each).
+
+    Returns the valid accuracy in [0, 1]. Continues from ``checkpoint`` where it exists.
+    """
+    network.to(device)
+    for name in FROZEN:
+        getattr(network, name).requires_grad_(False)
+    optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
+    average = WeightAverage(network, settings.average)
+    best = WeightAverage(network, 0.0).module
+    modules = {"network": network, "average": average.module, "best": best}
+    epoch, top, waited = 0, 0.0, 0
+    if checkpoint.exists():
+        facts = load_state(checkpoint, modules, optimiser)
+        epoch, top, waited, average.updates = facts["epoch"], facts["best"], facts["waited"], facts["updates"]
+    while epoch < settings.epochs and waited <= settings.patience:
+        loss = _epoch(network, average, optimiser, bank, plan, settings, epoch, device)
+        result = evaluate_bank(average.module, valid, valid_labels, device)
+        epoch += 1
+        log("clip/loss", loss, epoch)
+        log("clip/valid_accuracy", result.accuracy, epoch)
+        log("clip/valid_macro_recall", result.macro_recall, epoch)
+        waited = 0 if result.accuracy > top else waited + 1
+        if result.accuracy > top:
+            top = result.accuracy
+            best.load_state_dict(average.module.state_dict())
+        facts = {"epoch": epoch, "best": top, "waited": waited, "updates": average.updates}
+        save_state(checkpoint, modules, optimiser, facts)
+    network.load_state_dict(best.state_dict())
+    network.requires_grad_(True)
+    return top
+
+
+def _epoch(
+    network: Network,
+    average: WeightAverage,
+    optimiser: torch.optim.Optimizer,
+    bank: FeatureBank,
+    plan: ClipPlan,
+    settings: ClipSettings,
+    epoch: int,
+    device: torch.device,
+) -> float:
+    schedule = warmup_cosine(settings.warmup)
+    rng = np.random.default_rng((settings.seed, epoch))
+    torch.manual_seed(settings.seed * 1000 + epoch)
+    order = rng.permutation(len(plan.pictures))
+    steps = max(1, len(order) // settings.batch)
+    network.train()
+    total = 0.0
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.lr * schedule((epoch + step / steps) / settings.epochs)
+        chosen = order[step * settings.batch : (step + 1) * settings.batch]
+        clip = draw_clips(bank, plan.pictures[chosen], rng)
+        features = encode_landmarks(network, FrameFeatures(*(part.to(device) for part in clip)))
+        share = float(rng.beta(settings.mixup, settings.mixup)) if settings.mixup else 1.0
+        other = torch.from_numpy(rng.permutation(len(chosen)))
+        mixed = FrameFeatures(*(torch.lerp(part[other], part, share) for part in features))
+        targets = [part[chosen].to(device) for part in (plan.category, plan.valence, plan.arousal)]
+        targets = [torch.lerp(part[other], part, share) for part in targets]
+        loss = clip_loss(network.read_clip(mixed), targets, settings.weights)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        optimiser.step()
+        average.update(network)
+        total += loss.item()
+    return total / steps
+
+
+def encode_landmarks(network: Network, clip: FrameFeatures) -> FrameFeatures:
+    """Replace raw landmark features (b t 205) by their encoding (b t 128)."""
+    batch = clip.landmark.shape[0]
+    encoded = network.landmark(rearrange(clip.landmark, "b t f -> (b t) f"))
+    return clip._replace(landmark=rearrange(encoded, "(b t) f -> b t f", b=batch))
+
+
+def clip_loss(prediction: Prediction, targets: Sequence[Tensor], weights: tuple[float, float, float]) -> Tensor:
+    """Weighted cross-entropy with the vote distribution and squared errors of weak valence and arousal."""
+    category, valence, arousal = targets
+    return (
+        weights[0] * F.cross_entropy(prediction.logits, category)
+        + weights[1] * F.mse_loss(prediction.valence, valence)
+        + weights[2] * F.mse_loss(prediction.arousal, arousal)
+    )
+
+
+@torch.inference_mode()
+def predict_bank(network: Network, bank: FeatureBank, device: torch.device, batch: int = 512) -> Prediction:
+    """Read each picture's first view as a clip of itself, which is what a run on one picture does."""
+    network.eval()
+    found = []
+    for start in range(0, len(bank.average), batch):
+        part = slice(start, start + batch)
+        frames = (bank.average[part, 0].float(), bank.maximum[part, 0].float(), network.landmark(bank.landmarks[part].to(device)))
+        clip = FrameFeatures(*(repeat(frame.to(device), "b c -> b t c", t=network.length) for frame in frames))
+        found.append(network.read_clip(clip))
+    return Prediction(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def evaluate_bank(
+    network: Network, bank: FeatureBank, labels: Sequence[int], device: torch.device
+) -> CategoryScore:
+    """Score the readings of a bank's pictures."""
+    return score(labels, predict_bank(network, bank, device).logits.argmax(-1).cpu().numpy())
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature that minimises the negative log-likelihood (Guo et al., ICML 2017): logits (n k), labels (n,)."""
+    candidates = torch.logspace(-0.7, 0.7, 281)
+    losses = torch.stack([F.cross_entropy(logits / value, labels) for value in candidates])
+    return float(candidates[losses.argmin()])

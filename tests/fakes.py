@@ -1,0 +1,141 @@
+"""Stand-ins that tests use instead of mocks: they are small, real implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Self, cast
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from stemo.capture import SourceInfo
+from stemo.records import Frame, Image
+
+BITS = 12  # a stamped index counts to 4095
+TICKS = 60_000  # per second, the clock of made videos
+
+
+class ArraySource:
+    """A :class:`stemo.capture.Source` over images in memory; raises ``error`` after the last one if given."""
+
+    def __init__(
+        self,
+        images: Sequence[Image],
+        *,
+        fps: Fraction | int = 25,
+        times: Sequence[float] | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        height, width = images[0].shape[:2]
+        fps = Fraction(fps)
+        self.info = SourceInfo("array", "video", width, height, fps, len(images), float(len(images) / fps))
+        self.closed = 0
+        self._images, self._error = images, error
+        self._times = times or [float(index / fps) for index in range(len(images))]
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, (time, image) in enumerate(zip(self._times, self._images, strict=True)):
+            yield Frame(index, time, image)
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def stamp(index: int, width: int, height: int) -> Image:
+    """An image (height width 3) that carries ``index`` as black and white columns; its top half is reddish."""
+    bits = [(index >> bit) & 1 for bit in range(BITS)]
+    columns = np.arange(width) * BITS // width
+    row = np.where(np.array(bits)[columns] == 1, 235, 16).astype(np.uint8)
+    image = np.repeat(np.repeat(row[None, :, None], height, axis=0), 3, axis=2)
+    image[: height // 4] = (200, 40, 40)  # tells the top from the other three sides
+    return np.ascontiguousarray(image)
+
+
+def read_stamp(image: Image) -> int:
+    """The index that :func:`stamp` put into ``image``, whatever its size now."""
+    height, width = image.shape[:2]
+    centers = ((np.arange(BITS) + 0.5) * width / BITS).astype(int)
+    levels = image[int(height * 0.5) : int(height * 0.9), centers].mean(axis=(0, 2))
+    return int(sum(1 << bit for bit in range(BITS) if levels[bit] > 128))
+
+
+def is_upright(image: Image) -> bool:
+    """Whether the red band of :func:`stamp` lies on top."""
+    height, width = image.shape[:2]
+    red, green, _ = image[height // 10, width // 2].astype(int)
+    return red > 150 and green < 90
+
+
+def make_video(
+    path: Path,
+    *,
+    frames: int = 20,
+    first: int = 0,
+    width: int = 96,
+    height: int = 64,
+    fps: Fraction | int = 25,
+    audio: bool = False,
+    rotation: int = 0,
+    pixel_aspect: Fraction | None = None,
+    vfr_times: Sequence[float] | None = None,
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    options: dict[str, str] | None = None,
+) -> list[float]:
+    """Encode stamped frames into ``path`` and return their times in seconds (ticks of 1/60000 s).
+
+    ``rotation`` (90, 180 or 270) is what a player turns counter-clockwise: pictures are stored turned, so that they
+    display upright at ``width`` x ``height``. ``options`` go to the container, such as
+    ``{"movflags": "faststart"}``. Stamps begin at ``first``.
+    """
+    tick = 1 / Fraction(fps) if path.suffix == ".avi" else Fraction(1, TICKS)  # AVI counts frames
+    ticks = [round(time / tick) for time in vfr_times or [index / Fraction(fps) for index in range(frames)]]
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = cast(VideoStream, container.add_stream(codec, rate=Fraction(fps)))
+        stored = (height, width) if rotation in (90, 270) else (width, height)
+        stream.width, stream.height, stream.pix_fmt = *stored, pixels
+        stream.time_base = stream.codec_context.time_base = tick
+        if codec == "libx264":
+            stream.options = {"crf": "12", "g": "12", "bf": "2", "preset": "veryfast"}
+        if pixel_aspect:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
+        if rotation:
+            stream.set_display_rotation(rotation)
+        sound = container.add_stream("aac", rate=48_000) if audio else None
+        for index, pts in enumerate(ticks):
+            array = np.ascontiguousarray(np.rot90(stamp(first + index, width, height), -rotation // 90))
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24").reformat(format=pixels)
+            frame.pts, frame.time_base = pts, tick
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if sound is not None:
+            _encode_tone(container, sound, float(ticks[-1] * tick + 1 / Fraction(fps)))
+    return [float(pts * tick) for pts in ticks]
+
+
+def make_sound(path: Path, seconds: float = 0.5) -> None:
+    """Encode a tone, and nothing to see, into ``path``."""
+    with av.open(str(path), "w") as container:
+        _encode_tone(container, container.add_stream("aac", rate=48_000), seconds)
+
+
+def _encode_tone(container: OutputContainer, stream: AudioStream, seconds: float) -> None:
+    samples = np.sin(2 * np.pi * 440 * np.arange(int(seconds * 48_000)) / 48_000).astype(np.float32) * 0.3
+    for begin in range(0, len(samples), 1024):
+        frame = av.AudioFrame.from_ndarray(samples[None, begin : begin + 1024], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, begin, Fraction(1, 48_000)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))

