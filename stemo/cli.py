@@ -73,11 +73,21 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
     if options.video is not None:
         from stemo.modes.video import run_video
 
-        return run_video(options.video, options.output, settings.recognition, options.no_video, options.overwrite, print)
+        return run_video(
+            options.video, options.output, settings.recognition, options.no_video, options.overwrite, print
+        )
     if options.realtime:
         from stemo.modes.realtime import run_realtime
 
-        return run_realtime(options, settings.recognition, print)
+        return run_realtime(
+            options.camera if options.source is None else options.source,
+            settings.recognition,
+            print,
+            output=options.output,
+            record=options.record,
+            window=not options.no_window,
+            overwrite=options.overwrite,
+        )
     if options.demo:
         from stemo.modes.demo import run_demo
 

@@ -98,7 +98,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"config {str(path)!r} cannot be read: {error.strerror}. See configs/ for examples.") from error
+        raise ConfigError(
+            f"config {str(path)!r} cannot be read: {error.strerror}. See configs/ for examples."
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"config {str(path)!r} is not YAML: {reason}.") from error
@@ -146,7 +148,9 @@ def _fit(value: Any, kind: Any) -> Any:
 
 def _names(kind: Any) -> str:
     options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    return " or ".join("nothing" if option is NoneType else getattr(option, "__name__", str(option)) for option in options)
+    return " or ".join(
+        "nothing" if option is NoneType else getattr(option, "__name__", str(option)) for option in options
+    )
 
 
 def _unknown(what: str, name: str, known: set[str]) -> str:

@@ -76,9 +76,7 @@ class Pipeline:
             objects = self.scene.update(frame) if self.scene else ()
             yield frame, self.analyzer.analyze(frame), objects
 
-    def _read(
-        self, found: Iterable[tuple[Frame, list[Face], tuple[SceneObject, ...]]]
-    ) -> Iterator[FrameResult]:
+    def _read(self, found: Iterable[tuple[Frame, list[Face], tuple[SceneObject, ...]]]) -> Iterator[FrameResult]:
         rate = Rate()
         for frame, faces, objects in found:
             affects = self.reader.read(faces, frame.time)
@@ -96,25 +94,25 @@ def deliver(results: Iterable[FrameResult], sinks: Sequence[Sink]) -> None:
     """Give every result to every sink, then close them.
 
     An input that ends early, or an interruption, still closes the sinks: what was computed is kept. Where a sink
-    itself fails, the others are closed and the failed one aborted.
+    itself fails, the others are closed and the failed one aborted. Where not one frame got through, all are aborted.
     """
-    complete, failed = False, None
+    complete, started, failed = False, False, None
     try:
         for result in results:
             for sink in sinks:
                 failed = sink
                 sink.write(result)
-            failed = None
+            started, failed = True, None
         complete = True
     finally:
-        _finish(sinks, failed, complete)
+        _finish(sinks, failed, complete, keep=complete or started)
 
 
-def _finish(sinks: Sequence[Sink], failed: Sink | None, complete: bool) -> None:
+def _finish(sinks: Sequence[Sink], failed: Sink | None, complete: bool, *, keep: bool) -> None:
     problems: list[Exception] = []
     for sink in sinks:
         try:
-            if sink is failed:
+            if sink is failed or not keep:
                 sink.abort()
             else:
                 sink.close(complete=complete)

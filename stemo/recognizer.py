@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -98,15 +99,17 @@ def choose_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, _, number = name.partition(":")
     present = {
-        "cpu": not number,
-        "cuda": torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count() if number.isdigit() or not number else False,
-        "mps": torch.backends.mps.is_available() and not number,
+        "cpu": True,
+        "mps": torch.backends.mps.is_available(),
+        "cuda": torch.cuda.is_available(),
+        **{f"cuda:{number}": True for number in range(torch.cuda.device_count())},
     }
-    if not present.get(kind, False):
+    if not present.get(name, False):
         available = ", ".join(["auto", *(key for key, there in present.items() if there)])
-        raise ConfigError(f"device {name!r} is not available: expected one of {available}, got {name!r}. Use --device auto.")
+        raise ConfigError(
+            f"device {name!r} is not available: expected one of {available}, got {name!r}. Use --device auto."
+        )
     return torch.device(name)
 
 
@@ -114,8 +117,9 @@ def _observation(face: Face) -> Observation:
     assert face.crop is not None
     features = None
     if face.landmarks is not None and face.blendshapes is not None and face.pose is not None:
-        values = landmark_features(face.landmarks, face.blendshapes, face.pose)
-        features = torch.from_numpy(values) if np.isfinite(values).all() else None
+        # a mesh that is not finite counts as none: the network has a learned answer to that
+        with contextlib.suppress(ValueError):
+            features = torch.from_numpy(landmark_features(face.landmarks, face.blendshapes, face.pose))
     return Observation(face.track_id, torch.from_numpy(face.crop), features)
 
 

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from stemo.capture import SourceInfo
-from stemo.records import Frame, Image
+from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Image
 
 BITS = 12  # a stamped index counts to 4095
 TICKS = 60_000  # per second, the clock of made videos
@@ -139,3 +139,64 @@ def _encode_tone(container: OutputContainer, stream: AudioStream, seconds: float
         frame.sample_rate, frame.pts, frame.time_base = 48_000, begin, Fraction(1, 48_000)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+class FixedAnalyzer:
+    """A :class:`stemo.pipeline.Analyzer`: ``count`` faces in every frame but those in ``empty``; fails at ``fails``."""
+
+    def __init__(self, count: int = 1, *, empty: Sequence[int] = (), fails: tuple[int, Exception] | None = None) -> None:
+        self._count, self._empty, self._fails = count, set(empty), fails
+
+    def analyze(self, frame: Frame) -> list[Face]:
+        if self._fails is not None and frame.index == self._fails[0]:
+            raise self._fails[1]
+        if frame.index in self._empty:
+            return []
+        crop = np.full((224, 224, 3), frame.index % 256, np.uint8)
+        return [
+            Face((float(frame.index + track), 2.0, float(frame.index + track + 20), 30.0), 0.9, track, crop=crop)
+            for track in range(1, self._count + 1)
+        ]
+
+
+class FixedReader:
+    """A :class:`stemo.pipeline.Reader` whose readings follow from the time and the track; fails at second ``fails``."""
+
+    def __init__(self, *, fails: tuple[float, Exception] | None = None) -> None:
+        self._fails = fails
+        self.times: list[float] = []
+
+    def read(self, faces: Sequence[Face], time: float) -> list[Affect]:
+        if self._fails is not None and time >= self._fails[0]:
+            raise self._fails[1]
+        self.times.append(time)
+        return [self.affect(face.track_id, time) for face in faces]
+
+    @staticmethod
+    def affect(track_id: int, time: float) -> Affect:
+        happy = 0.5 + 0.4 * float(np.sin(3 * time + track_id))
+        rest = (1 - happy) / 6
+        return Affect(tuple(happy if label == "Happy" else rest for label in EMOTIONS), happy - 0.5, happy)
+
+
+class CollectSink:
+    """A :class:`stemo.pipeline.Sink` that keeps what it is given; ``fails`` at that frame, or when closed (-1)."""
+
+    def __init__(self, *, fails: tuple[int, Exception] | None = None) -> None:
+        self.results: list[FrameResult] = []
+        self.closed: list[bool] = []
+        self.aborted = 0
+        self._fails = fails
+
+    def write(self, result: FrameResult) -> None:
+        if self._fails is not None and result.frame.index == self._fails[0]:
+            raise self._fails[1]
+        self.results.append(result)
+
+    def close(self, *, complete: bool = True) -> None:
+        self.closed.append(complete)
+        if self._fails is not None and self._fails[0] == -1:
+            raise self._fails[1]
+
+    def abort(self) -> None:
+        self.aborted += 1

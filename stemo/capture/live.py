@@ -29,14 +29,17 @@ class Latest(Closing):
     """The newest frame of a source, for one reader; see :func:`latest`.
 
     Iterating waits for a frame newer than the last one given; it ends after the source's last frame, and raises there
-    what the source raised. Frame indices stay the source's own, so a jump shows what was dropped.
+    what the source raised. Frame indices stay the source's own, so a jump shows what was dropped. ``arrived`` is the
+    moment (:func:`time.monotonic`) at which the frame given last became available.
     """
 
     def __init__(self, source: Source, *, realtime: bool) -> None:
         self.info: SourceInfo = source.info
         self.dropped = 0
+        self.arrived = 0.0
         self._source, self._realtime = source, realtime
         self._slot: Frame | None = None
+        self._slot_filled = 0.0
         self._error: BaseException | None = None
         self._ended = False
         self._stop = threading.Event()
@@ -51,6 +54,11 @@ class Latest(Closing):
             error, self._error = self._error, None
             raise error
 
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; whether there is a frame now, or the end."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._slot is not None or self._ended, timeout)
+
     def close(self) -> None:
         """Stop reading and close the source; a reader that still waits gets the end."""
         self._stop.set()
@@ -63,6 +71,7 @@ class Latest(Closing):
         with self._changed:
             self._changed.wait_for(lambda: self._slot is not None or self._ended)
             frame, self._slot = self._slot, None
+            self.arrived = self._slot_filled
             return None if self._stop.is_set() else frame
 
     def _read(self) -> None:
@@ -87,7 +96,7 @@ class Latest(Closing):
     def _put(self, frame: Frame) -> None:
         with self._changed:
             self.dropped += self._slot is not None
-            self._slot = frame
+            self._slot, self._slot_filled = frame, time.monotonic()
             self._changed.notify_all()
 
     def _finish(self) -> None:

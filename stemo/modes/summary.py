@@ -26,7 +26,9 @@ def run_summary(weights: str | None, overwrite: bool, say: Callable[[str], None]
     if weights:
         path = Path(weights)
         if path.exists() and not overwrite:
-            raise OutputError(f"weights {str(path)!r} exist: expected a new name, got an existing file. Add --overwrite.")
+            raise OutputError(
+                f"weights {str(path)!r} exist: expected a new name, got an existing file. Add --overwrite."
+            )
         save_weights(path, network, facts)
         say(f"wrote {path} and {path.with_suffix('.json').name}")
     return 0

@@ -64,23 +64,25 @@ def run_video(
             deliver(with_progress(results, source), sinks)
             complete = True
         finally:
-            meta = write_meta(
-                output,
-                source=describe(source),
-                fps=source.info.fps,
-                model=asdict(recognizer.facts),
-                settings=asdict(settings),
-                counts=data.counts,
-                complete=complete,
-                overwrite=True,
-            )
+            if data.counts["frames"]:
+                write_meta(
+                    output,
+                    source=describe(source),
+                    fps=source.info.fps,
+                    model=asdict(recognizer.facts),
+                    settings=asdict(settings),
+                    counts=data.counts,
+                    complete=complete,
+                    overwrite=True,
+                )
         passed = time.monotonic() - ready
         frames = data.counts["frames"]
         say(
             f"{frames} frames, {data.counts['rows']} rows, {data.counts['tracks']} faces in {passed:.1f} s "
             f"({frames / max(passed, 1e-9):.1f} frames/s, start-up {ready - started:.1f} s)"
         )
-        paths = ([] if no_video else [output]) + [writer.path for writer in data.writers] + [meta]
+        paths = ([] if no_video else [output]) + [writer.path for writer in data.writers]
+        paths.append(output_name(output, "meta.json"))
         say("wrote " + ", ".join(str(path) for path in paths))
     return 0
 
@@ -122,7 +124,7 @@ def video_sink(
         info.width,
         info.height,
         info.fps,
-        sound_from=Path(spec) if info.has_audio and info.kind == "video" else None,
+        sound_from=Path(info.name) if info.has_audio and info.kind == "video" else None,
         start=settings.start or 0.0,
         end=settings.end,
         overwrite=overwrite,

@@ -78,7 +78,9 @@ def load_weights(path: Path) -> tuple[Network, WeightFacts]:
         network.load_state_dict({key: value.to(torch.float32) for key, value in load(data).items()})
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise WeightsError(f"weights {str(path)!r} do not fit: expected the {facts.size} network, got {reason}") from error
+        raise WeightsError(
+            f"weights {str(path)!r} do not fit: expected the {facts.size} network, got {reason}"
+        ) from error
     return network.eval(), facts
 
 

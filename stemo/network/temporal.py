@@ -17,7 +17,9 @@ class MultiScaleTemporalAttention(nn.Module):
         super().__init__()
         self.squeeze = nn.Linear(channels, width)
         self.norm = nn.LayerNorm(width)
-        self.scales = nn.ModuleList(nn.Conv1d(width, width, k, padding=k // 2, padding_mode="replicate") for k in kernels)
+        self.scales = nn.ModuleList(
+            nn.Conv1d(width, width, k, padding=k // 2, padding_mode="replicate") for k in kernels
+        )
         self.weigh = nn.Linear(width, len(kernels))
         self.expand = nn.Linear(width, channels)
         nn.init.zeros_(self.expand.weight)

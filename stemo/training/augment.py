@@ -31,6 +31,9 @@ class Strength:
     erase: float = 0.3
 
 
+DEFAULT_STRENGTH = Strength()
+
+
 def warp_matrix(size: tuple[int, int], target: int, strength: Strength, rng: np.random.Generator) -> np.ndarray:
     """A random affine map (2, 3) from a (height, width) picture to a ``target`` square, identity at strength 0."""
     height, width = size

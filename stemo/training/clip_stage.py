@@ -146,15 +146,17 @@ def predict_bank(network: Network, bank: FeatureBank, device: torch.device, batc
     found = []
     for start in range(0, len(bank.average), batch):
         part = slice(start, start + batch)
-        frames = (bank.average[part, 0].float(), bank.maximum[part, 0].float(), network.landmark(bank.landmarks[part].to(device)))
+        frames = (
+            bank.average[part, 0].float(),
+            bank.maximum[part, 0].float(),
+            network.landmark(bank.landmarks[part].to(device)),
+        )
         clip = FrameFeatures(*(repeat(frame.to(device), "b c -> b t c", t=network.length) for frame in frames))
         found.append(network.read_clip(clip))
     return Prediction(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def evaluate_bank(
-    network: Network, bank: FeatureBank, labels: Sequence[int], device: torch.device
-) -> CategoryScore:
+def evaluate_bank(network: Network, bank: FeatureBank, labels: Sequence[int], device: torch.device) -> CategoryScore:
     """Score the readings of a bank's pictures."""
     return score(labels, predict_bank(network, bank, device).logits.argmax(-1).cpu().numpy())
 

@@ -1,4 +1,4 @@
-"""Clips for the temporal stage: stills held for 16 frames with small motion, sequences re-timed onset - apex - onset."""
+"""Clips for the temporal stage: stills held with small motion, sequences re-timed from onset to apex and back."""
 
 from __future__ import annotations
 

@@ -45,7 +45,10 @@ def still_features(landmarker: Landmarker, image: Image) -> FloatArray:
     face = read_still(landmarker, image)
     if face is None or face.landmarks is None or face.blendshapes is None or face.pose is None:
         return np.full(FEATURE_SIZE, np.nan, np.float32)
-    return landmark_features(face.landmarks, face.blendshapes, face.pose)
+    try:
+        return landmark_features(face.landmarks, face.blendshapes, face.pose)
+    except ValueError:  # not finite: the mesh collapsed
+        return np.full(FEATURE_SIZE, np.nan, np.float32)
 
 
 def _save(path: Path, rows: FloatArray) -> None:

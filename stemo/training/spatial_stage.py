@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,10 +14,11 @@ from torch import Tensor, nn
 
 from stemo.network.preprocessing import Preprocessing
 from stemo.network.spatial import SpatialEncoder, StillHead
-from stemo.training.augment import Strength, erase, vary_light, warp_still
+from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
 from stemo.training.datasets import Still
 from stemo.training.metrics import CategoryScore, score
 from stemo.training.optim import WeightAverage, make_optimiser, warmup_cosine
+from stemo.training.pictures import fit
 from stemo.training.state import load_state, save_state
 
 PREPROCESSING = Preprocessing()
@@ -43,7 +43,7 @@ class SpatialSettings:
     arousal_weight: float = 1.0
     patience: int = 10
     seed: int = 0
-    strength: Strength = Strength()
+    strength: Strength = DEFAULT_STRENGTH
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ def train_spatial(
     network.to(device, memory_format=torch.channels_last)
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
     average = WeightAverage(network, settings.average)
-    best = StillNetwork(SpatialEncoder(), network.head.category.out_features).to(device)
+    best = WeightAverage(network, 0.0).module
     modules = {"network": network, "average": average.module, "best": best}
     epoch, top, waited = 0, 0.0, 0
     if checkpoint.exists():
@@ -211,9 +211,3 @@ def evaluate_stills(
             logits = network(images)[0] + network(images.flip(-1))[0]
         predicted.append(logits.argmax(-1).cpu().numpy())
     return score([still.label for still in kept], np.concatenate(predicted))
-
-
-def fit(image: np.ndarray, size: int) -> np.ndarray:
-    """(h w 3) -> (size size 3), averaged when shrinking and bilinear when growing."""
-    shrinking = max(image.shape[:2]) > size
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)

@@ -1,0 +1,122 @@
+"""Following a source live: the newest frame, when it came, when to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from stemo.capture import Source, latest
+from stemo.capture.source import Closing
+from stemo.records import Frame, FrameResult
+
+GLANCE = 0.02  # seconds between two looks at the window while no frame comes
+
+
+class Live(Closing):
+    """The newest frames of ``source``, until ``stop`` is set; calls ``idle`` again and again while none comes.
+
+    A file is played at its own pace from the moment it is iterated; a camera or stream is read at once, so that no
+    old picture waits in its driver, and its clock and count begin with the first frame given.
+    """
+
+    def __init__(self, source: Source, stop: threading.Event, idle: Callable[[], None] = lambda: None) -> None:
+        self.info = source.info
+        self.idle = idle
+        self._source, self.stop = source, stop
+        self._is_live = source.info.kind in ("camera", "stream")
+        self._latest = latest(source, realtime=False) if self._is_live else None
+        self._missed = 0  # frames that came before anybody was there to read them
+
+    @property
+    def dropped(self) -> int:
+        """Frames replaced by newer ones since reading began."""
+        return self._latest.dropped - self._missed if self._latest else 0
+
+    @property
+    def arrived(self) -> float:
+        """When (:func:`time.monotonic`) the frame given last became available."""
+        return self._latest.arrived if self._latest else 0.0
+
+    def __iter__(self) -> Iterator[Frame]:
+        self._latest = self._latest or latest(self._source, realtime=True)
+        self._missed = self._latest.dropped
+        frames, first = iter(self._latest), None
+        while not self.stop.is_set():
+            if not self._latest.wait(GLANCE):
+                self.idle()
+                continue
+            frame = next(frames, None)
+            if frame is None:
+                return
+            first = first or frame
+            yield self._counted(frame, first)
+
+    def close(self) -> None:
+        """Stop reading and close the source."""
+        (self._latest or self._source).close()
+
+    def _counted(self, frame: Frame, first: Frame) -> Frame:
+        if not self._is_live:
+            return frame
+        return Frame(frame.index - first.index, frame.time - first.time, frame.image)
+
+
+class Meter:
+    """How live it was: frames, rate, and milliseconds from a frame's arrival to its reading, in constant memory."""
+
+    def __init__(self, live: Live) -> None:
+        self.frames = 0
+        self._live = live
+        self._delays: Counter[int] = Counter()  # whole milliseconds
+        self._begin = self._end = 0.0
+
+    def watch(self, results: Iterable[FrameResult]) -> Iterator[FrameResult]:
+        """Pass the results on, each measured at the moment it comes."""
+        for result in results:
+            self._end = time.monotonic()
+            self._begin = self._begin or self._end
+            self._delays[round((self._end - self._live.arrived) * 1000)] += 1
+            self.frames += 1
+            yield result
+
+    def quantile(self, share: float) -> int:
+        """The delay in milliseconds that ``share`` of the frames did not exceed; 0 without frames."""
+        seen = 0
+        for delay in sorted(self._delays):
+            seen += self._delays[delay]
+            if seen >= share * self.frames:
+                return delay
+        return 0
+
+    def summary(self) -> str:
+        """One line for the end."""
+        passed = self._end - self._begin
+        rate = (self.frames - 1) / passed if passed > 0 else 0.0
+        return (
+            f"{self.frames} frames read, {self._live.dropped} dropped, {rate:.1f} frames/s, "
+            f"from arrival to reading {self.quantile(0.5)} ms (p50), {self.quantile(0.95)} ms (p95)"
+        )
+
+
+@contextmanager
+def stopping(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and a polite kill set ``stop`` instead of breaking in anywhere; a second one breaks in."""
+
+    def ask(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

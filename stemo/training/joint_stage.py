@@ -1,0 +1,129 @@
+"""Stage 3: a short fine-tuning of the whole network, pixels to heads, on stills held for the length of the buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import repeat
+from torch import nn
+
+from stemo.network.model import FrameFeatures, Network
+from stemo.network.preprocessing import Preprocessing
+from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
+from stemo.training.clip_stage import clip_loss
+from stemo.training.datasets import Still
+from stemo.training.metrics import CategoryScore
+from stemo.training.optim import WeightAverage, make_optimiser, warmup_cosine
+from stemo.training.state import load_state, save_state
+
+Log = Callable[[str, float, int], None]
+Evaluate = Callable[[Network], CategoryScore]
+
+
+@dataclass(frozen=True, slots=True)
+class JointSettings:
+    """Settings of the stage; the learning rate is small, so that the stages before are refined and not replaced."""
+
+    epochs: int = 1
+    batch: int = 128
+    lr: float = 1e-4
+    weight_decay: float = 1e-2
+    warmup: float = 0.1
+    average: float = 0.995
+    clip: float = 5.0
+    size: int = 112
+    weights: tuple[float, float, float] = (0.5, 1.0, 1.0)
+    seed: int = 0
+    strength: Strength = DEFAULT_STRENGTH
+
+
+def train_joint(
+    network: Network,
+    stills: Sequence[Still],
+    landmarks: np.ndarray,
+    evaluate: Evaluate,
+    settings: JointSettings,
+    checkpoint: Path,
+    log: Log,
+    device: torch.device,
+) -> float:
+    """Fine-tune ``network`` in place; keeps the weights it came with where none are better by ``evaluate``.
+
+    ``landmarks`` (n 205) belong to ``stills``. Returns the best accuracy. Continues from ``checkpoint``.
+    """
+    network.to(device, memory_format=torch.channels_last)
+    optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
+    average = WeightAverage(network, settings.average)
+    best = WeightAverage(network, 0.0).module
+    modules = {"network": network, "average": average.module, "best": best}
+    epoch, top = 0, 0.0
+    if checkpoint.exists():
+        facts = load_state(checkpoint, modules, optimiser)
+        epoch, top, average.updates = facts["epoch"], facts["best"], facts["updates"]
+    else:
+        top = evaluate(network).accuracy
+        log("joint/valid_accuracy", top, 0)
+    while epoch < settings.epochs:
+        loss = _epoch(network, average, optimiser, stills, landmarks, settings, epoch, device)
+        result = evaluate(average.module)
+        epoch += 1
+        log("joint/loss", loss, epoch)
+        log("joint/valid_accuracy", result.accuracy, epoch)
+        if result.accuracy > top:
+            top = result.accuracy
+            best.load_state_dict(average.module.state_dict())
+        save_state(checkpoint, modules, optimiser, {"epoch": epoch, "best": top, "updates": average.updates})
+    network.load_state_dict(best.state_dict())
+    return top
+
+
+def _epoch(
+    network: Network,
+    average: WeightAverage,
+    optimiser: torch.optim.Optimizer,
+    stills: Sequence[Still],
+    landmarks: np.ndarray,
+    settings: JointSettings,
+    epoch: int,
+    device: torch.device,
+) -> float:
+    schedule = warmup_cosine(settings.warmup)
+    rng = np.random.default_rng((settings.seed, epoch))
+    generator = torch.Generator().manual_seed(settings.seed * 1000 + epoch)
+    torch.manual_seed(settings.seed * 1000 + epoch)
+    order = rng.permutation(len(stills))
+    steps = max(1, len(order) // settings.batch)
+    network.train()
+    total = 0.0
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.lr * schedule((epoch + step / steps) / settings.epochs)
+        chosen = order[step * settings.batch : (step + 1) * settings.batch]
+        pictures = np.stack([warp_still(stills[i].image, settings.size, settings.strength, rng) for i in chosen])
+        images = erase(
+            vary_light(Preprocessing()(torch.from_numpy(pictures)), settings.strength, generator),
+            settings.strength,
+            generator,
+        )
+        with torch.autocast(device.type, torch.bfloat16):
+            parts = network.encode_pictures(images.to(device))
+        encoded = network.landmark(torch.from_numpy(landmarks[chosen]).to(device))
+        frames = FrameFeatures(parts[0].float(), parts[1].float(), encoded)
+        clip = FrameFeatures(*(repeat(part, "b c -> b t c", t=network.length) for part in frames))
+        targets = [
+            torch.from_numpy(np.stack([stills[i].distribution for i in chosen])).to(device),
+            torch.tensor([stills[i].valence for i in chosen], device=device),
+            torch.tensor([stills[i].arousal for i in chosen], device=device),
+        ]
+        loss = clip_loss(network.read_clip(clip), targets, settings.weights)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        optimiser.step()
+        average.update(network)
+        total += loss.item()
+    return total / steps

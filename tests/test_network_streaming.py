@@ -1,0 +1,121 @@
+"""Streaming: equal to the whole clip, by time and not by count, one buffer per face."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stemo.network.model import FrameFeatures, Network
+from stemo.network.preprocessing import Preprocessing
+from stemo.network.streaming import (
+    BUFFER_FPS,
+    LONGEST_GAP,
+    ClipBuffer,
+    Observation,
+    StreamReader,
+    nearest_places,
+    read_whole,
+)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(3)
+    network = Network().eval()
+    # wake the parts that start at zero, or the buffer would not matter
+    with torch.no_grad():
+        for name in ("temporal.expand.weight", "channel.excite.weight", "place.conv.weight", "landmark.none"):
+            torch.nn.init.normal_(network.get_parameter(name), std=0.2)
+    return network
+
+
+def observation(seed: int, track: int = 1) -> Observation:
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.randint(0, 255, (64, 64, 3), dtype=torch.uint8, generator=generator)
+    landmarks = torch.randn(205, generator=generator) if seed % 3 else None
+    return Observation(track, picture, landmarks)
+
+
+def values(reader: StreamReader, faces: list[Observation], time: float) -> list[torch.Tensor]:
+    return [torch.tensor([*probabilities, v, a]) for probabilities, v, a in reader.read(faces, time)]
+
+
+@pytest.mark.parametrize("step", [1 / 60, 1 / 25, 1 / 15, 0.037])
+def test_streaming_equals_the_whole_clip(network: Network, step: float) -> None:
+    reader = StreamReader(network, Preprocessing(), torch.device("cpu"))
+    seen = [observation(seed) for seed in range(24)]
+    times = [0.5 + index * step for index in range(len(seen))]
+    for index, time in enumerate(times):
+        streamed = values(reader, [seen[index]], time)[0]
+        if index in (0, 5, 15, 23):
+            whole = read_whole(network, Preprocessing(), seen[: index + 1], times[: index + 1])
+            expected = torch.cat([network.probabilities(whole)[0], whole.valence, whole.arousal])
+            torch.testing.assert_close(streamed, expected, atol=1e-4, rtol=0)
+
+
+def test_the_buffer_matters(network: Network) -> None:
+    reader = StreamReader(network, Preprocessing(), torch.device("cpu"))
+    fresh = values(reader, [observation(7)], 0.0)[0]
+    for index in range(10):
+        reader.read([observation(index, 2)], index / 25)
+    later = values(reader, [observation(7, 2)], 10 / 25)[0]
+    assert (fresh - later).abs().max().item() > 1e-4
+
+
+def test_faces_of_a_frame_do_not_touch_each_other(network: Network) -> None:
+    together = StreamReader(network, Preprocessing(), torch.device("cpu"))
+    alone = StreamReader(network, Preprocessing(), torch.device("cpu"))
+    for index in range(6):
+        one, two = observation(index, 1), observation(100 + index, 2)
+        both = values(together, [one, two], index / 25)
+        torch.testing.assert_close(both[0], values(alone, [one], index / 25)[0], atol=1e-4, rtol=0)
+
+
+def test_a_long_gap_starts_the_buffer_anew(network: Network) -> None:
+    reader = StreamReader(network, Preprocessing(), torch.device("cpu"))
+    for index in range(8):
+        reader.read([observation(index)], index / 25)
+    after = values(reader, [observation(50)], 8 / 25 + LONGEST_GAP + 0.5)[0]
+    fresh = values(StreamReader(network, Preprocessing(), torch.device("cpu")), [observation(50)], 0.0)[0]
+    torch.testing.assert_close(after, fresh, atol=1e-5, rtol=0)
+
+
+def test_no_face_is_no_network_call(network: Network) -> None:
+    class Untouchable(Network):
+        def encode_pictures(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            raise AssertionError(f"called with {tuple(frames.shape)}")
+
+    reader = StreamReader(Untouchable(), Preprocessing(), torch.device("cpu"))
+    assert reader.read([], 0.0) == []
+
+
+def test_buffers_of_faces_that_left_are_freed(network: Network) -> None:
+    reader = StreamReader(network, Preprocessing(), torch.device("cpu"))
+    for track in range(20):
+        reader.read([observation(track, track)], track * 0.5)
+    assert len(reader.buffers) <= 4
+
+
+def features(value: float) -> FrameFeatures:
+    return FrameFeatures(torch.full((1,), value), torch.full((1,), value), torch.full((1,), value))
+
+
+def test_the_first_frame_fills_the_buffer() -> None:
+    buffer = ClipBuffer(16)
+    buffer.push(2.0, features(5.0))
+    assert buffer.clip().average.flatten().tolist() == [5.0] * 16
+
+
+@given(st.lists(st.floats(0.001, 0.4), min_size=1, max_size=80))
+@settings(max_examples=60, deadline=None)
+def test_the_buffer_forgets_only_what_it_no_longer_needs(steps: list[float]) -> None:
+    buffer, times, time = ClipBuffer(16), [], 0.0
+    for step in steps:
+        time += step
+        times.append(time)
+        buffer.push(time, features(float(len(times) - 1)))
+    expected = nearest_places(times, 16, BUFFER_FPS)
+    assert buffer.clip().average.flatten().tolist() == [float(place) for place in expected]
+    assert len(buffer.items) <= 1 + len([t for t in times if t > time - 16 / BUFFER_FPS]) + 1

@@ -1,0 +1,179 @@
+"""The order of the stages, overlapped or not, and what becomes of the sinks when something breaks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import ArraySource, CollectSink, FixedAnalyzer, FixedReader, stamp
+
+from stemo.errors import InputError, OutputError, StemoError, TruncatedError
+from stemo.insight.smoothing import Ema, MovingAverage
+from stemo.pipeline import DEPTH, Pipeline, Smoother, deliver
+from stemo.records import Face, Frame, FrameResult, SceneObject
+
+COUNT = 30
+IMAGES = [stamp(index, 48, 32) for index in range(COUNT)]
+EMPTY = (0, 7, 8, COUNT - 1)
+
+
+class MovingObject:
+    """A scene with one object that lies where the frame's index says."""
+
+    def update(self, frame: Frame) -> tuple[SceneObject, ...]:
+        return (SceneObject("cup", 0.5, (float(frame.index), 0.0, 10.0, 10.0)),)
+
+
+class CountedSource(ArraySource):
+    """Counts the frames that were asked for."""
+
+    asked = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            self.asked += 1
+            yield frame
+
+
+def pipeline(smoother: Smoother | None = None, **analyzer: Any) -> Pipeline:
+    return Pipeline(FixedAnalyzer(**analyzer), FixedReader(), smoother or MovingAverage(5), MovingObject())
+
+
+def stage_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "stemo-stage"]
+
+
+def facts(result: FrameResult) -> list[object]:
+    """Everything of a result but its rate, which is for display only, as comparable values."""
+    readings = [
+        (reading.frame, reading.time, reading.raw, reading.smoothed, reading.face and face_facts(reading.face))
+        for reading in result.readings
+    ]
+    return [result.frame.index, result.frame.time, result.frame.image.tobytes(), result.objects, readings]
+
+
+def face_facts(face: Face) -> list[object]:
+    return [getattr(face, field.name) for field in fields(face)]
+
+
+@pytest.mark.parametrize("smoother", [lambda: MovingAverage(5), lambda: MovingAverage(1), lambda: Ema(0.3)])
+def test_overlapped_results_equal_the_synchronous_ones(smoother: Any) -> None:
+    ways = [
+        [facts(result) for result in pipeline(smoother(), count=2, empty=EMPTY).results(source, overlapped=overlapped)]
+        for overlapped in (False, True)
+        for source in [ArraySource(IMAGES)]
+    ]
+    assert len(ways[0]) == COUNT
+    assert ways[0] == ways[1]
+
+
+@pytest.mark.parametrize("overlapped", [False, True])
+def test_every_frame_has_a_reading_in_order(overlapped: bool) -> None:
+    results = list(pipeline(count=2, empty=EMPTY).results(ArraySource(IMAGES), overlapped=overlapped))
+    assert [result.frame.index for result in results] == list(range(COUNT))
+    for result in results:
+        expected = 1 if result.frame.index in EMPTY else 2
+        assert len(result.readings) == expected
+        assert len(result.faces) == (0 if result.frame.index in EMPTY else 2)
+        assert all(reading.time == result.frame.time for reading in result.readings)
+
+
+def test_a_frame_without_a_face_says_so() -> None:
+    (reading,) = next(iter(pipeline(empty=(0,)).results(ArraySource(IMAGES[:1])))).readings
+    assert (reading.face, reading.raw, reading.smoothed) == (None, None, None)
+
+
+def test_raw_readings_are_the_readers_and_smoothed_ones_their_mean() -> None:
+    readings = [result.readings[0] for result in pipeline(MovingAverage(3)).results(ArraySource(IMAGES))]
+    for reading in readings:
+        assert reading.raw == FixedReader.affect(1, reading.time)
+    for before, middle, last in zip(readings, readings[1:], readings[2:], strict=False):
+        raws = [reading.raw.valence for reading in (before, middle, last) if reading.raw]
+        assert last.smoothed is not None
+        assert last.smoothed.valence == pytest.approx(np.mean(raws))
+
+
+def test_results_do_not_carry_the_crops() -> None:
+    for result in pipeline().results(ArraySource(IMAGES)):
+        assert all(reading.face is not None and reading.face.crop is None for reading in result.readings)
+
+
+@pytest.mark.parametrize("overlapped", [False, True])
+@pytest.mark.parametrize("stage", ["source", "analyzer", "reader"])
+def test_an_exception_comes_after_the_results_before_it(stage: str, overlapped: bool) -> None:
+    problem = InputError("broken on purpose")
+    source = ArraySource(IMAGES[:9], error=problem) if stage == "source" else ArraySource(IMAGES)
+    analyzer = FixedAnalyzer(fails=(9, problem) if stage == "analyzer" else None)
+    reader = FixedReader(fails=(9 / 25, problem) if stage == "reader" else None)
+    seen: list[int] = []
+    with pytest.raises(InputError) as caught:
+        for result in Pipeline(analyzer, reader, MovingAverage(5)).results(source, overlapped=overlapped):
+            seen.append(result.frame.index)  # noqa: PERF401 - the list must survive the exception
+    assert caught.value is problem
+    assert seen == list(range(9))
+    assert stage_threads() == []
+
+
+def test_threads_end_with_the_last_result() -> None:
+    assert len(list(pipeline().results(ArraySource(IMAGES)))) == COUNT
+    assert stage_threads() == []
+
+
+def test_threads_end_when_the_reader_of_results_leaves_early() -> None:
+    results = pipeline().results(ArraySource(IMAGES * 10))
+    next(iter(results))
+    assert len(stage_threads()) == 2
+    results.close()  # type: ignore[attr-defined]
+    assert stage_threads() == []
+
+
+def test_no_stage_runs_far_ahead() -> None:
+    source = CountedSource(IMAGES * 10)
+    for taken, _ in enumerate(pipeline().results(source), start=1):
+        assert source.asked <= taken + 2 * (DEPTH + 1)
+
+
+def test_deliver_gives_every_result_to_every_sink() -> None:
+    sinks = [CollectSink(), CollectSink()]
+    deliver(pipeline().results(ArraySource(IMAGES)), sinks)
+    for sink in sinks:
+        assert [result.frame.index for result in sink.results] == list(range(COUNT))
+        assert (sink.closed, sink.aborted) == ([True], 0)
+
+
+@pytest.mark.parametrize("problem", [TruncatedError("ends early"), KeyboardInterrupt()])
+def test_what_was_computed_is_kept_when_the_input_ends_early(problem: BaseException) -> None:
+    sink = CollectSink()
+    with pytest.raises(type(problem)):
+        deliver(pipeline().results(ArraySource(IMAGES[:5], error=problem)), [sink])
+    assert len(sink.results) == 5
+    assert (sink.closed, sink.aborted) == ([False], 0)
+
+
+def test_nothing_is_left_where_nothing_was_computed() -> None:
+    sink = CollectSink()
+    with pytest.raises(StemoError):
+        deliver(pipeline(fails=(0, StemoError("no model"))).results(ArraySource(IMAGES)), [sink])
+    assert (sink.closed, sink.aborted) == ([], 1)
+
+
+def test_a_failing_sink_is_aborted_and_the_others_are_closed() -> None:
+    problem = OutputError("disk full")
+    sinks: Sequence[CollectSink] = [CollectSink(), CollectSink(fails=(4, problem)), CollectSink()]
+    with pytest.raises(OutputError) as caught:
+        deliver(pipeline().results(ArraySource(IMAGES)), sinks)
+    assert caught.value is problem
+    assert [sink.closed for sink in sinks] == [[False], [], [False]]
+    assert [sink.aborted for sink in sinks] == [0, 1, 0]
+    assert [len(sink.results) for sink in sinks] == [5, 4, 4]
+
+
+def test_a_sink_that_cannot_be_closed_does_not_keep_the_others_open() -> None:
+    sinks = [CollectSink(fails=(-1, OutputError("disk full"))), CollectSink()]
+    with pytest.raises(OutputError, match="disk full"):
+        deliver(pipeline().results(ArraySource(IMAGES)), sinks)
+    assert sinks[1].closed == [True]
