@@ -76,7 +76,7 @@ def load_settings(path: Path | None = None, flags: Mapping[str, Mapping[str, Any
     faults: list[str] = []
     raw = _read(path) if path else {}
     names = {field.name for field in fields(Settings)}
-    faults += [_unknown("section", name, names) for name in raw if name not in names]
+    faults += [_unknown("section", str(name), names) for name in raw if name not in names]
     flags = flags or {}
     recognition = _section(RecognitionSettings, raw.get("recognition"), flags.get("recognition", {}), faults)
     training = _section(TrainingSettings, raw.get("training"), flags.get("training", {}), faults)
@@ -101,7 +101,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"config {str(path)!r} cannot be read: {error.strerror}. See configs/ for examples."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        # all of these escape PyYAML for values that are tagged or nested wrongly, such as a 45th of May
         reason = " ".join(str(error).split())
         raise ConfigError(f"config {str(path)!r} is not YAML: {reason}.") from error
     if raw is None:

@@ -16,3 +16,18 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the research data in {SHARED}, which is not part of the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def fresh_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained weights, the same in every run: they read faces without meaning, which is enough for most tests."""
+    import torch
+
+    from stemo.network.checkpoint import WeightFacts, save_weights
+    from stemo.network.model import Network
+
+    path = tmp_path_factory.mktemp("weights") / "fresh.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_weights(path, Network(), WeightFacts(name="fresh"))
+    return path

@@ -198,6 +198,7 @@ def test_a_wrong_flag_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_importing_does_nothing(tmp_path: Path) -> None:
     code = f"""
 import logging, os, threading, warnings
+import numpy  # adds warning filters of its own
 before = (dict(os.environ), list(warnings.filters), list(logging.root.handlers), threading.active_count())
 import stemo, stemo.capture, stemo.faces, stemo.network, stemo.insight, stemo.output, stemo.pipeline, stemo.cli
 import stemo.config, stemo.assets

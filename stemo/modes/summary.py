@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from stemo.errors import OutputError
 from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights, save_weights
 from stemo.network.cost import part_costs
@@ -29,6 +31,11 @@ def run_summary(weights: str | None, overwrite: bool, say: Callable[[str], None]
             raise OutputError(
                 f"weights {str(path)!r} exist: expected a new name, got an existing file. Add --overwrite."
             )
-        save_weights(path, network, facts)
+        try:
+            save_weights(path, network, facts)
+        except (OSError, SafetensorError) as error:
+            raise OutputError(
+                f"weights {str(path)!r} cannot be written: expected a writable place, got {error}. Choose another."
+            ) from error
         say(f"wrote {path} and {path.with_suffix('.json').name}")
     return 0

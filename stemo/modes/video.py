@@ -45,12 +45,12 @@ def run_video(
     output = output or default_output(spec)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(spec, start=settings.start, end=settings.end))
-        check_output(output, no_video)
+        check_output(output, no_video, source)
         data = RowSink(output, formats(settings), overwrite=overwrite)
         sinks: list[Sink] = [data]
         try:
             if not no_video:
-                sinks.insert(0, video_sink(source, spec, output, settings, overwrite, contact_sheet))
+                sinks.insert(0, video_sink(source, output, settings, overwrite, contact_sheet))
             recognizer = make_recognizer(settings)
             scene = open_scene(settings, bool(settings.objects), stack, say)
         except BaseException:
@@ -115,7 +115,7 @@ def open_scene(settings: RecognitionSettings, wanted: bool, stack: ExitStack, sa
 
 
 def video_sink(
-    source: Source, spec: str, output: Path, settings: RecognitionSettings, overwrite: bool, contact_sheet: bool
+    source: Source, output: Path, settings: RecognitionSettings, overwrite: bool, contact_sheet: bool
 ) -> VideoSink:
     """The annotated video at ``output``, with the source's sound where it has any."""
     info = source.info
@@ -125,6 +125,7 @@ def video_sink(
         info.height,
         info.fps,
         sound_from=Path(info.name) if info.has_audio and info.kind == "video" else None,
+        sound_offset=info.origin,
         start=settings.start or 0.0,
         end=settings.end,
         overwrite=overwrite,
@@ -143,11 +144,13 @@ def default_output(spec: str) -> Path:
     return Path(f"{Path(spec).stem or 'stream'}_stemo.mp4")
 
 
-def check_output(output: Path, no_video: bool) -> None:
-    """Raise :class:`ConfigError` for a video name that is not .mp4."""
+def check_output(output: Path, no_video: bool, source: Source) -> None:
+    """Raise :class:`ConfigError` for a video name that is not .mp4, or is the input's own."""
+    if not no_video and output.exists() and Path(source.info.name).exists() and output.samefile(source.info.name):
+        raise ConfigError(f"output {str(output)!r} is the input: expected another name, got the same. Change --output.")
     if not no_video and output.suffix.lower() != ".mp4":
         raise ConfigError(
-            f"output {str(output)!r} is not a video name: expected a name ending in .mp4, got {output.suffix or 'none'}. "
+            f"output {str(output)!r} is not a video name: expected a name ending in .mp4, got {output.suffix!r}. "
             "Add .mp4, or --no-video for data only."
         )
 

@@ -107,7 +107,10 @@ def _facts(path: Path) -> WeightFacts:
     beside = path.with_suffix(".json")
     try:
         raw = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if not isinstance(raw, dict):
+            raise ValueError(f"no facts but {type(raw).__name__}")
+        lists: dict[str, Any] = {key: tuple(raw[key]) for key in ("labels", "mean", "std") if key in raw}
+    except (OSError, ValueError, TypeError) as error:
         raise WeightsError(
             f"weights {str(path)!r} lack their description: expected a readable {beside.name} beside them, got {error}."
         ) from error
@@ -116,6 +119,4 @@ def _facts(path: Path) -> WeightFacts:
             f"weights {str(path)!r} have format {raw['format']}: expected at most {FORMAT}. Update stemo."
         )
     known = {key: value for key, value in raw.items() if key in WeightFacts.__dataclass_fields__}
-    for key in ("labels", "mean", "std"):
-        known[key] = tuple(known.get(key, ()))
-    return WeightFacts(**known)
+    return WeightFacts(**{**known, **lists})

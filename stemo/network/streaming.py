@@ -82,7 +82,7 @@ class StreamReader:
 
     def __init__(self, network: Network, preprocessing: Preprocessing, device: torch.device) -> None:
         self.device = device
-        self.network = network.eval().to(device=device, memory_format=torch.channels_last)
+        self.network = network.eval().to(device)
         self.preprocessing = preprocessing
         self.buffers: dict[int, ClipBuffer] = {}
 

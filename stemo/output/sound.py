@@ -24,17 +24,28 @@ class Sound:
     """Moves the first audio stream of ``path`` into ``output``: packets as they are where mp4 can carry the codec,
     else transcoded to AAC.
 
-    ``start`` and ``end`` are seconds on the source's clock. Raises :class:`InputError` when ``path`` cannot be opened.
+    ``start`` and ``end`` are seconds on the source's clock, which begins ``offset`` seconds into the file's own
+    timestamps (a broadcast). Raises :class:`InputError` when ``path`` cannot be opened.
     A source without sound is fine: :attr:`present` is then false and nothing is moved.
     """
 
-    def __init__(self, output: OutputContainer, path: Path, *, start: float = 0.0, end: float | None = None) -> None:
+    def __init__(
+        self,
+        output: OutputContainer,
+        path: Path,
+        *,
+        start: float = 0.0,
+        end: float | None = None,
+        offset: float = 0.0,
+    ) -> None:
         try:
             self._input: InputContainer = av.open(str(path))
         except (FFmpegError, OSError) as error:
             raise InputError(f"sound of {str(path)!r} cannot be read: {error}. Check the file.") from error
         self._output = output
-        self._start, self._end = start, end
+        self._offset = offset
+        # packets carry the file's own timestamps, so these do as well
+        self._start, self._end = start + offset if start > 0 else 0.0, None if end is None else end + offset
         self.present = bool(self._input.streams.audio)
         if self.present:
             self._open(self._input.streams.audio[0])
@@ -42,14 +53,14 @@ class Sound:
     def first_time(self) -> float | None:
         """When the sound begins, in seconds on the source's clock; ``None`` without sound."""
         self._look_ahead()
-        return self._next[0] if self._next else None
+        return self._next[0] - self._offset if self._next else None
 
     def advance(self, until: float, origin: float) -> None:
         """Move everything before ``until``; ``origin`` is the source time that becomes 0 in the output (seconds)."""
-        while self._look_ahead() and self._next and self._next[0] < until:
+        while self._look_ahead() and self._next and self._next[0] - self._offset < until:
             packet = self._next[1]
             self._next = None
-            shift = round(origin / packet.time_base)
+            shift = round((origin + self._offset) / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = None if packet.dts is None else packet.dts - shift
             packet.stream = self._stream

@@ -27,7 +27,7 @@ class VideoWriter:
     Pictures are ``(height width 3)`` RGB uint8, upright; yuv420p needs even sizes, so an odd last row or column is
     repeated once. ``fps`` is the nominal rate; each frame lies at its own time, so a variable rate stays variable.
     The sound of ``sound_from`` (a file) is kept, trimmed to ``start`` and ``end``: seconds on the source's clock;
-    ``start`` becomes 0 in the output.
+    ``start`` becomes 0 in the output. ``sound_offset`` is what that clock is behind the file's own timestamps, in seconds.
 
     Raises :class:`OutputError` when the place is missing, taken or full, or a picture has another size. In ``with``,
     leaving with an exception aborts.
@@ -41,6 +41,7 @@ class VideoWriter:
         fps: Fraction,
         *,
         sound_from: Path | None = None,
+        sound_offset: float = 0.0,
         start: float = 0.0,
         end: float | None = None,
         overwrite: bool = False,
@@ -59,7 +60,7 @@ class VideoWriter:
             self._file = av.open(str(self._pending.part), "w", format="mp4", options={"movflags": "+faststart"})
             self._open_picture(fps, crf)
             if sound_from is not None:
-                self._sound = Sound(self._file, Path(sound_from), start=start, end=end)
+                self._sound = Sound(self._file, Path(sound_from), start=start, end=end, offset=sound_offset)
         except (FFmpegError, OSError) as error:
             self.abort()
             raise failed(self.path, error) from error

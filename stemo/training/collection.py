@@ -18,7 +18,9 @@ from stemo.training.datasets import (
     read_table,
 )
 from stemo.training.fer2013 import is_fer2013, load_fer2013
+from stemo.training.made import made_stills
 
+MADE = Path("made")  # the word that stands for the drawn faces
 TRAIN_SPLITS = {"training", "train"}
 VALID_SPLITS = {"publictest", "valid", "val", "validation", "dev"}
 TEST_SPLITS = {"privatetest", "test"}
@@ -37,7 +39,7 @@ class Collection:
 
 
 def collect(paths: Sequence[Path], held_back: float) -> Collection:
-    """Load every data set in ``paths`` (a data set, or a folder of zips).
+    """Load every data set in ``paths`` (a data set, a folder of zips, or the word "made" for drawn faces).
 
     Splits that a data set names are kept (its test split is never read for training or choosing). From the others a
     share ``held_back`` of the people, chosen by name and so the same in every run, is kept apart; it also serves for
@@ -46,7 +48,9 @@ def collect(paths: Sequence[Path], held_back: float) -> Collection:
     whole = Collection()
     for path in _data_sets(paths):
         whole.names.append(path.stem)
-        if is_fer2013(path):
+        if path == MADE:
+            _add(whole, list(made_stills()), held_back)
+        elif is_fer2013(path):
             _add(whole, load_fer2013(path), held_back)
         elif _holds_sequences(path):
             for sequence in load_sequences(path):
@@ -81,6 +85,9 @@ def _add(whole: Collection, stills: Sequence[Still], held_back: float) -> None:
 
 def _data_sets(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
+        if path == MADE and not path.exists():
+            yield path
+            continue
         zips = sorted(path.glob("*.zip")) if path.is_dir() else []
         readable = [item for item in zips if _holds_pictures(item)]
         if zips and not readable:
