@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,14 +68,14 @@ class Recognizer:
         return [reading for result in self.results([frame], overlapped=False) for reading in result.faces]
 
     def results(
-        self, frames: Sequence[Frame] | Iterator[Frame] | object, *, scene: Scene | None = None, overlapped: bool = True
-    ) -> Iterator[FrameResult]:
+        self, frames: Iterable[Frame], *, scene: Scene | None = None, overlapped: bool = True
+    ) -> Generator[FrameResult, None, None]:
         """Results of any iterable of frames of one stream, with tracks and buffers of its own."""
         landmarker, detector = self._models
         with FaceAnalyzer(self.faces, landmarker=landmarker, detector=detector) as analyzer:
             reader = FaceReader(StreamReader(self.network, self.facts.preprocessing, self.device), self.facts)
             pipeline = Pipeline(analyzer, reader, _smoother(*self._smoothing), scene)
-            yield from pipeline.results(frames, overlapped=overlapped)  # type: ignore[arg-type]
+            yield from pipeline.results(frames, overlapped=overlapped)
 
 
 class FaceReader:

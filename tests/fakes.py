@@ -144,7 +144,9 @@ def _encode_tone(container: OutputContainer, stream: AudioStream, seconds: float
 class FixedAnalyzer:
     """A :class:`stemo.pipeline.Analyzer`: ``count`` faces in every frame but those in ``empty``; fails at ``fails``."""
 
-    def __init__(self, count: int = 1, *, empty: Sequence[int] = (), fails: tuple[int, Exception] | None = None) -> None:
+    def __init__(
+        self, count: int = 1, *, empty: Sequence[int] = (), fails: tuple[int, Exception] | None = None
+    ) -> None:
         self._count, self._empty, self._fails = count, set(empty), fails
 
     def analyze(self, frame: Frame) -> list[Face]:
@@ -160,7 +162,7 @@ class FixedAnalyzer:
 
 
 class FixedReader:
-    """A :class:`stemo.pipeline.Reader` whose readings follow from the time and the track; fails at second ``fails``."""
+    """A :class:`stemo.pipeline.Reader` whose readings follow from time and track; fails at second ``fails``."""
 
     def __init__(self, *, fails: tuple[float, Exception] | None = None) -> None:
         self._fails = fails

@@ -268,6 +268,49 @@ def test_large_pictures_open_scaled_down(size: tuple[int, int], expected: tuple[
     assert opening_size(*size) == expected
 
 
+USER_CLOSES = """
+import ctypes, subprocess, numpy, time
+from stemo.modes.window import Window
+
+class Message(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_int), ("serial", ctypes.c_ulong), ("sent", ctypes.c_int),
+                ("display", ctypes.c_void_p), ("window", ctypes.c_ulong), ("kind", ctypes.c_ulong),
+                ("format", ctypes.c_int), ("data", ctypes.c_long * 5), ("rest", ctypes.c_char * 100)]
+
+window, picture = Window("stemo: closing"), numpy.full((60, 90, 3), 200, numpy.uint8)
+for _ in range(20):
+    window.show(picture)
+    time.sleep(0.02)
+assert not window.closed
+number = int(subprocess.check_output(["xdotool", "search", "--name", "^stemo"], text=True).split()[0])
+x11 = ctypes.CDLL("libX11.so.6")
+x11.XOpenDisplay.restype, x11.XInternAtom.restype = ctypes.c_void_p, ctypes.c_ulong
+display = ctypes.c_void_p(x11.XOpenDisplay(None))
+message = Message(type=33, window=number, kind=x11.XInternAtom(display, b"WM_PROTOCOLS", 0), format=32)
+message.data[0] = x11.XInternAtom(display, b"WM_DELETE_WINDOW", 0)
+x11.XSendEvent(display, ctypes.c_ulong(number), 0, ctypes.c_long(0), ctypes.byref(message))
+x11.XFlush(display)
+for _ in range(500):
+    window.show(picture)
+    time.sleep(0.02)
+    if window.closed:
+        break
+window.show(picture)
+window.close()
+print("closed" if window.closed and not window._open and _ < 499 else "open")
+"""
+
+
+def test_closing_the_window_is_noticed(display: tuple[str, Path]) -> None:
+    """What a window manager sends when its cross is pressed; after it, asking the window anything is an error in Qt."""
+    if shutil.which("xdotool") is None:
+        pytest.skip("needs xdotool to find the window (apt-get install xdotool)")
+    command = [sys.executable, "-c", USER_CLOSES]
+    environment = {**BARE, "DISPLAY": display[0]}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "closed\n", done.stderr
+
+
 # --- the parts ---
 
 

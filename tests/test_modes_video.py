@@ -63,7 +63,7 @@ def run(source: Path | str, folder: Path, weights: Path, *, no_video: bool = Fal
 def picture_times(path: Path) -> list[float]:
     """The presentation times of every picture, in order, by an independent reading."""
     with av.open(str(path)) as container:
-        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0) if frame.pts is not None]
+        return [frame.time for frame in container.decode(video=0) if frame.time is not None]
 
 
 def sound_bytes(path: Path) -> bytes:

@@ -82,7 +82,7 @@ def test_a_long_gap_starts_the_buffer_anew(network: Network) -> None:
     torch.testing.assert_close(after, fresh, atol=1e-5, rtol=0)
 
 
-def test_no_face_is_no_network_call(network: Network) -> None:
+def test_no_face_is_no_network_call() -> None:
     class Untouchable(Network):
         def encode_pictures(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             raise AssertionError(f"called with {tuple(frames.shape)}")

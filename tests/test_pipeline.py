@@ -109,12 +109,11 @@ def test_an_exception_comes_after_the_results_before_it(stage: str, overlapped: 
     source = ArraySource(IMAGES[:9], error=problem) if stage == "source" else ArraySource(IMAGES)
     analyzer = FixedAnalyzer(fails=(9, problem) if stage == "analyzer" else None)
     reader = FixedReader(fails=(9 / 25, problem) if stage == "reader" else None)
-    seen: list[int] = []
+    results = Pipeline(analyzer, reader, MovingAverage(5)).results(source, overlapped=overlapped)
+    assert [next(results).frame.index for _ in range(9)] == list(range(9))
     with pytest.raises(InputError) as caught:
-        for result in Pipeline(analyzer, reader, MovingAverage(5)).results(source, overlapped=overlapped):
-            seen.append(result.frame.index)  # noqa: PERF401 - the list must survive the exception
+        next(results)
     assert caught.value is problem
-    assert seen == list(range(9))
     assert stage_threads() == []
 
 

@@ -29,7 +29,7 @@ def ferplus(root: Path) -> Path:
     for index, emotion in enumerate(("happiness", "sadness", "contempt", "anger")):
         name = f"{'train' if index < 3 else 'valid'}/fer{index:07d}.png"
         picture(root / name, 40 * index)
-        votes = {column: 0 for column in FERPLUS_COLUMNS} | {emotion: 9, "neutral": 1}
+        votes = dict.fromkeys(FERPLUS_COLUMNS, 0) | {emotion: 9, "neutral": 1}
         usage = "Training" if index < 3 else "PublicTest"
         rows.append({"image": name, "usage": usage, "fer2013_label": "", "dup_group": index, **votes})
     with (root / "labels.csv").open("w", newline="") as file:

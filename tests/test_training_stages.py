@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,10 +39,10 @@ def made_stills(count: int, seed: int = 0) -> list[Still]:
     return stills
 
 
-def settings(epochs: int, **changes: float) -> SpatialSettings:
+def settings(epochs: int, **changes: Any) -> SpatialSettings:
     return SpatialSettings(
         epochs=epochs, batch=14, sizes=((1.0, 48),), mixup=0.0, average=0.5, strength=STILL, **changes
-    )  # type: ignore[arg-type]
+    )
 
 
 def fresh() -> StillNetwork:

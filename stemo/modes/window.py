@@ -68,8 +68,7 @@ class Window:
         if not self._open or self.closed:
             return
         pressed = cv2.waitKey(1)
-        gone = cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
-        self.closed = gone or (pressed != -1 and pressed & 0xFF in QUIT_KEYS)
+        self.closed = not _is_visible(self.title) or (pressed != -1 and pressed & 0xFF in QUIT_KEYS)
 
     def close(self) -> None:
         """Take the window away; may be called twice."""
@@ -79,6 +78,15 @@ class Window:
         if self._open:
             self._open = False
             cv2.destroyAllWindows()
+
+
+def _is_visible(title: str) -> bool:
+    import cv2
+
+    try:
+        return cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1
+    except cv2.error:  # Qt ends with its last window, and there is nothing left to ask
+        return False
 
 
 def opening_size(width: int, height: int) -> tuple[int, int]:

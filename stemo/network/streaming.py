@@ -13,6 +13,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from stemo.network.folding import folded
 from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, FrameFeatures, Network, Prediction
 from stemo.network.preprocessing import Preprocessing
 
@@ -82,7 +83,8 @@ class StreamReader:
 
     def __init__(self, network: Network, preprocessing: Preprocessing, device: torch.device) -> None:
         self.device = device
-        self.network = network.eval().to(device)
+        # torch accepts a memory format here, its own annotations do not know
+        self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.preprocessing = preprocessing
         self.buffers: dict[int, ClipBuffer] = {}
 

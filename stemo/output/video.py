@@ -27,7 +27,7 @@ class VideoWriter:
     Pictures are ``(height width 3)`` RGB uint8, upright; yuv420p needs even sizes, so an odd last row or column is
     repeated once. ``fps`` is the nominal rate; each frame lies at its own time, so a variable rate stays variable.
     The sound of ``sound_from`` (a file) is kept, trimmed to ``start`` and ``end``: seconds on the source's clock;
-    ``start`` becomes 0 in the output. ``sound_offset`` is what that clock is behind the file's own timestamps, in seconds.
+    ``start`` becomes 0 in the output. That clock begins ``sound_offset`` seconds into the file's own timestamps.
 
     Raises :class:`OutputError` when the place is missing, taken or full, or a picture has another size. In ``with``,
     leaving with an exception aborts.

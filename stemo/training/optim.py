@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -35,11 +35,11 @@ def warmup_cosine(warmup: float, floor: float = 0.01) -> Callable[[float], float
     return factor
 
 
-class WeightAverage:
+class WeightAverage(Generic[Module]):
     """Exponential moving average of a module's weights and buffers, with a short memory at the start."""
 
     def __init__(self, module: Module, decay: float) -> None:
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.module: Module = copy.deepcopy(module).eval().requires_grad_(False)
         self.decay = decay
         self.updates = 0
 
