@@ -20,7 +20,7 @@ def folded(network: Network) -> Network:
         elif isinstance(module, ResidualBlock):
             module.conv1 = fuse_conv_bn_eval(module.conv1, module.norm1)
             module.conv2 = fuse_conv_bn_eval(module.conv2, module.norm2)
-            module.norm1 = module.norm2 = nn.Identity()
+            module.norm1 = module.norm2 = nn.Identity()  # type: ignore[assignment]
     return network
 
 

@@ -84,7 +84,7 @@ class StreamReader:
     def __init__(self, network: Network, preprocessing: Preprocessing, device: torch.device) -> None:
         self.device = device
         # torch accepts a memory format here, its own annotations do not know
-        self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.preprocessing = preprocessing
         self.buffers: dict[int, ClipBuffer] = {}
 

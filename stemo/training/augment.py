@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from stemo.records import Image
+from stemo.training.pictures import fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,10 @@ def warp_still(image: Image, target: int, strength: Strength, rng: np.random.Gen
     if rng.random() < strength.degrade:
         image = degrade(image, rng)
     if max(image.shape[:2]) > 1.5 * target:
-        image = cv2.resize(image, (target, target), interpolation=cv2.INTER_AREA)
+        image = fit(image, target)
     matrix = warp_matrix(image.shape[:2], target, strength, rng)
-    return cv2.warpAffine(image, matrix, (target, target), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.warpAffine(image, matrix, (target, target), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)
 
 
 def degrade(image: Image, rng: np.random.Generator) -> Image:
@@ -66,9 +68,9 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.5:
         small = int(rng.integers(28, 65))
         if small < min(image.shape[:2]):
-            return cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+            return fit(image, small)
     sigma = rng.uniform(0.3, 1.0) * max(image.shape[:2]) / 48
-    return cv2.GaussianBlur(image, (0, 0), sigma)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
 def vary_light(images: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:

@@ -102,7 +102,7 @@ def decode_picture(data: bytes, name: str) -> Image:
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if picture is None:
         raise DataError(f"image {name!r} cannot be read: expected a picture, got {len(data)} bytes. Remove or mend it.")
-    return np.ascontiguousarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+    return np.ascontiguousarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def load_stills(path: Path) -> list[Still]:

@@ -55,9 +55,14 @@ def predict_stills(
     return predict_bank(network, still_bank(network, stills, landmarks, preprocessing, device), device)
 
 
+def labels_of(stills: Sequence[Still]) -> list[int]:
+    """Class indices of the stills that have one."""
+    return [still.label for still in stills if still.label is not None]
+
+
 def score_prediction(prediction: Prediction, stills: Sequence[Still]) -> CategoryScore:
     """Score readings of stills that all have a label."""
-    return score([still.label for still in stills], prediction.logits.argmax(-1).cpu().numpy())
+    return score(labels_of(stills), prediction.logits.argmax(-1).cpu().numpy())
 
 
 def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
@@ -75,7 +80,7 @@ def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> 
 
 def report(result: CategoryScore, rule: str, probabilities: Tensor, stills: Sequence[Still]) -> dict[str, Any]:
     """The figures as ``metrics.json`` holds them: fractions of 1."""
-    labels = torch.tensor([still.label for still in stills])
+    labels = torch.tensor(labels_of(stills))
     return {
         "rule": rule,
         "n": result.n,

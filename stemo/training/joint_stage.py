@@ -55,7 +55,7 @@ def train_joint(
 
     ``landmarks`` (n 205) belong to ``stills``. Returns the best accuracy. Continues from ``checkpoint``.
     """
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
     average = WeightAverage(network, settings.average)
     best = WeightAverage(network, 0.0).module

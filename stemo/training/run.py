@@ -26,7 +26,7 @@ from stemo.training.clip_stage import ClipSettings, fit_temperature, train_clips
 from stemo.training.clips import join, plan_sequences, plan_stills
 from stemo.training.collection import Collection, collect
 from stemo.training.datasets import Still, sequence_stills
-from stemo.training.evaluation import predict_stills, report, score_prediction, still_bank
+from stemo.training.evaluation import labels_of, predict_stills, report, score_prediction, still_bank
 from stemo.training.feature_bank import build_bank
 from stemo.training.joint_stage import JointSettings, train_joint
 from stemo.training.labels import MAJORITY_RULE
@@ -174,13 +174,13 @@ def _clips(
         run.device,
     )
     known = still_bank(network, valid, valid_landmarks, Preprocessing(), run.device)
-    labels = [still.label for still in valid if still.label is not None]
+    labels = labels_of(valid)
     checkpoint = run.folder / "clips.safetensors"
     train_clips(network, bank, join(plans), known, labels, settings, checkpoint, run.log, run.device)
 
 
 def _finish(run: Run, network: Network, valid: Sequence[Still], landmarks: np.ndarray) -> tuple[Path, dict[str, Any]]:
-    labels = torch.tensor([still.label for still in valid])
+    labels = torch.tensor(labels_of(valid))
     prediction = predict_stills(network, valid, landmarks, Preprocessing(), run.device)
     network.temperature.fill_(fit_temperature(prediction.logits.cpu(), labels))
     probabilities = network.probabilities(prediction)

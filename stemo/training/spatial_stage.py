@@ -83,7 +83,7 @@ def train_spatial(
     Continues from ``checkpoint`` where it exists: every epoch draws from its own seed, so the continuation is the
     same as an uninterrupted run.
     """
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
     average = WeightAverage(network, settings.average)
     best = WeightAverage(network, 0.0).module
@@ -210,4 +210,4 @@ def evaluate_stills(
         with torch.autocast(device.type, torch.bfloat16):
             logits = network(images)[0] + network(images.flip(-1))[0]
         predicted.append(logits.argmax(-1).cpu().numpy())
-    return score([still.label for still in kept], np.concatenate(predicted))
+    return score([still.label for still in kept if still.label is not None], np.concatenate(predicted))
