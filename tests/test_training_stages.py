@@ -23,7 +23,7 @@ from stemo.training.pictures import fit
 from stemo.training.spatial_stage import SpatialSettings, StillNetwork, evaluate_stills, train_spatial
 
 CPU = torch.device("cpu")
-STILL = Strength(0, 0, 0, 0, 0, 0, 0, 0, 0)
+STILL = Strength(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def made_stills(count: int, seed: int = 0) -> list[Still]:

@@ -36,6 +36,7 @@ class WeightFacts:
     input_size: int = 224
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    gray: bool = True
     trained: bool = False
     training_data: str = "none: fresh weights"
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class WeightFacts:
     @property
     def preprocessing(self) -> Preprocessing:
         """The input these weights expect."""
-        return Preprocessing(self.input_size, self.mean, self.std)
+        return Preprocessing(self.input_size, self.mean, self.std, self.gray)
 
 
 def save_weights(path: Path, network: Network, facts: WeightFacts) -> WeightFacts:

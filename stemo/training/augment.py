@@ -1,7 +1,7 @@
-"""Augmentation of stills: warps per picture (OpenCV), light, colour and resolution per batch or picture.
+"""Augmentation of stills: warps per picture (OpenCV), light and resolution per batch or picture.
 
-The training pictures are mostly 48-pixel gray; the warps, blurs, tints and losses of resolution here are what lets the
-network also read sharp colour faces, and faces whose crop is a little off.
+The training pictures are mostly 48-pixel gray; the warps, blurs and losses of resolution here are what lets the
+network also read sharp faces, and faces whose crop is a little off.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ class Strength:
     aspect: float = 0.06
     flip: float = 0.5
     degrade: float = 0.3
-    tint: float = 0.4
     light: float = 0.25
     erase: float = 0.3
 
@@ -74,7 +73,7 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
 
 
 def vary_light(images: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:
-    """Random brightness, contrast and, for some, a tint of each picture (n 3 h w)."""
+    """Random brightness and contrast of each picture (n 3 h w)."""
 
     def spread(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator) * 2 - 1
@@ -82,10 +81,8 @@ def vary_light(images: Tensor, strength: Strength, generator: torch.Generator) -
     n = images.shape[0]
     contrast = torch.exp(spread(n, 1, 1, 1) * strength.light)
     brightness = spread(n, 1, 1, 1) * 2 * strength.light
-    tinted = (torch.rand((n, 1, 1, 1), generator=generator) < strength.tint).float()
-    tint = tinted * spread(n, 3, 1, 1) * strength.light
     mean = images.mean((2, 3), keepdim=True)
-    return (images - mean) * contrast * (1 + 0.5 * tint) + mean + brightness + tint
+    return (images - mean) * contrast + mean + brightness
 
 
 def erase(images: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:
