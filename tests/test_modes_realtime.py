@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +17,12 @@ import av
 import numpy as np
 import pytest
 from conftest import ROOT
-from fakes import ArraySource, make_video, read_stamp, stamp
+from fakes import make_video, stamp
 
-from stemo.capture import SourceInfo
 from stemo.cli import main
-from stemo.errors import OutputError, StemoError
-from stemo.modes.live import Live, Meter, stopping
-from stemo.modes.realtime import Forgiving, Screen
-from stemo.modes.recorder import WAITING, Recorder
-from stemo.modes.window import Window, check_display, opening_size
-from stemo.records import Frame, FrameResult, Image, Reading, SceneObject
+from stemo.errors import OutputError
+from stemo.modes.window import check_display, opening_size
+from stemo.records import Image
 
 IMAGES = [stamp(index, 96, 64) for index in range(20)]
 BARE = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
@@ -312,188 +305,3 @@ def test_closing_the_window_is_noticed(display: tuple[str, Path]) -> None:
 
 
 # --- the parts ---
-
-
-class StuckSource(ArraySource):
-    """Gives its frames, then nothing, until it is let go."""
-
-    def __init__(self, kind: str = "camera", times: list[float] | None = None) -> None:
-        super().__init__(IMAGES[:3], times=times)
-        self.info = SourceInfo("stuck", kind, 96, 64, Fraction(25))
-        self.released = threading.Event()
-
-    def __iter__(self) -> Iterator[Frame]:
-        yield from super().__iter__()
-        self.released.wait(10)
-
-
-def test_a_silent_camera_can_be_stopped_and_the_window_lives() -> None:
-    source, stop, looks = StuckSource(), threading.Event(), 0
-
-    def idle() -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 3:
-            stop.set()
-
-    with Live(source, stop, idle) as live:
-        given = list(live)
-        source.released.set()
-    assert len(given) >= 1
-    assert looks == 3
-
-
-def test_a_camera_begins_to_count_when_somebody_looks() -> None:
-    source = StuckSource(times=[0.0, 1.0, 5.0])
-    stop = threading.Event()
-    with Live(source, stop, stop.set) as live:
-        assert live._latest
-        while live._latest.dropped < 2:  # all three came before anybody looked
-            time.sleep(0.001)
-        (frame,) = list(live)
-        assert (frame.index, frame.time, read_stamp(frame.image)) == (0, 0.0, 2)
-        assert live.dropped == 0
-        source.released.set()
-
-
-def test_a_file_keeps_its_clock_and_waits_for_its_reader() -> None:
-    source = ArraySource(IMAGES[:3], times=[2.0, 2.01, 2.02])
-    with Live(source, threading.Event()) as live:
-        assert live._latest is None
-        first = next(iter(live))
-        assert (first.index, first.time) == (0, 2.0)
-    assert source.closed == 1
-
-
-def test_a_source_that_nobody_read_is_closed() -> None:
-    source = ArraySource(IMAGES)
-    Live(source, threading.Event()).close()
-    assert source.closed == 1
-
-
-class FixedArrival(Live):
-    """Every frame arrived at 100 s."""
-
-    arrived = 100.0  # type: ignore[assignment]
-
-
-def test_the_meter_counts_and_ranks_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    moments = iter([100.010, 100.020, 100.030, 100.500])
-    monkeypatch.setattr("stemo.modes.live.time.monotonic", lambda: next(moments))
-    meter = Meter(FixedArrival(ArraySource(IMAGES), threading.Event()))
-    frames = [FrameResult(Frame(index, 0.0, IMAGES[0]), (Reading(index, 0.0),)) for index in range(4)]
-    assert list(meter.watch(frames)) == frames
-    assert (meter.frames, meter.quantile(0.5), meter.quantile(0.95)) == (4, 20, 500)
-    assert meter.summary() == (
-        "4 frames read, 0 dropped, 6.1 frames/s, from arrival to reading 20 ms (p50), 500 ms (p95)"
-    )
-
-
-class BrokenScene:
-    """Finds one cup, then breaks."""
-
-    def __init__(self) -> None:
-        self.asked: list[int] = []
-
-    def update(self, frame: Frame) -> tuple[SceneObject, ...]:
-        self.asked.append(frame.index)
-        if len(self.asked) == 2:
-            raise StemoError("it broke")
-        return (SceneObject("cup", 0.5, (0.0, 0.0, 1.0, 1.0)),)
-
-
-def test_a_scene_that_breaks_warns_once_and_the_rest_goes_on() -> None:
-    said: list[str] = []
-    scene = BrokenScene()
-    forgiving = Forgiving(scene, said.append)
-    seen = [forgiving.update(Frame(index, 0.0, IMAGES[0])) for index in (4, 9, 14, 19)]
-    assert [len(objects) for objects in seen] == [1, 0, 0, 0]
-    assert scene.asked == [0, 1]  # counted anew, and left alone after it broke
-    assert said == ["warning: going on without scene objects: it broke"]
-
-
-def test_ctrl_c_asks_first_and_breaks_in_second() -> None:
-    stop = threading.Event()
-    with stopping(stop):
-        signal.raise_signal(signal.SIGINT)
-        assert stop.is_set()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-class SlowWriter:
-    """Writes only what it is let through; breaks at ``breaks``."""
-
-    def __init__(self, breaks: int | None = None) -> None:
-        self.gate: queue.Queue[None] = queue.Queue()
-        self.times: list[float] = []
-        self.ended = ""
-        self._breaks = breaks
-
-    def write(self, image: Image, time: float) -> None:  # noqa: ARG002
-        self.gate.get(timeout=10)
-        if len(self.times) == self._breaks:
-            raise OutputError("disk full")
-        self.times.append(time)
-
-    def close(self, *, keep: bool = False) -> None:
-        self.ended = "kept" if keep else "closed"
-
-    def abort(self) -> None:
-        self.ended = "aborted"
-
-
-def test_recording_does_not_wait_for_the_encoder_and_loses_nothing() -> None:
-    writer = SlowWriter()
-    recorder = Recorder(writer)
-    for index in range(WAITING):
-        recorder.write(IMAGES[0], float(index))
-    assert writer.times == []
-    for _ in range(WAITING):
-        writer.gate.put(None)
-    recorder.close()
-    assert (writer.times, writer.ended) == ([float(index) for index in range(WAITING)], "kept")
-
-
-def test_a_failure_of_the_encoder_comes_out_and_nobody_hangs() -> None:
-    writer = SlowWriter(breaks=1)
-    recorder = Recorder(writer)
-    for index in range(3):
-        writer.gate.put(None)
-        recorder.write(IMAGES[0], float(index))
-        if index == 1:
-            break
-    with pytest.raises(OutputError, match="disk full"):
-        recorder.close()
-    assert (writer.times, writer.ended) == ([0.0], "aborted")
-
-
-class FakeWindow(Window):
-    """A window whose user has enough after ``shows`` pictures."""
-
-    def __init__(self, shows: int) -> None:
-        super().__init__("fake")
-        self.left = shows
-        self.images: list[Image] = []
-
-    def show(self, image: Image) -> None:
-        self.images.append(image)
-        self.closed = len(self.images) >= self.left
-
-    def pump(self) -> None: ...
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def test_closing_the_window_stops_and_the_recording_holds_what_was_shown() -> None:
-    window, stop, writer = FakeWindow(2), threading.Event(), SlowWriter()
-    screen = Screen(window, stop, Recorder(writer))
-    for index in range(2):
-        assert not stop.is_set()
-        writer.gate.put(None)
-        screen.write(FrameResult(Frame(index, index / 25, IMAGES[index]), (Reading(index, index / 25),)))
-    assert stop.is_set()
-    screen.close()
-    assert (writer.times, writer.ended, len(window.images)) == ([0.0, 0.04], "kept", 2)
