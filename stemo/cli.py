@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -70,11 +71,18 @@ def _run(arguments: list[str]) -> int:
 
 
 def _mode(options: argparse.Namespace, settings: Settings) -> int:
+    started = time.monotonic()
     if options.video is not None:
         from stemo.modes.video import run_video
 
         return run_video(
-            options.video, options.output, settings.recognition, options.no_video, options.overwrite, print
+            options.video,
+            options.output,
+            settings.recognition,
+            options.no_video,
+            options.overwrite,
+            print,
+            started=started,
         )
     if options.realtime:
         from stemo.modes.realtime import run_realtime
@@ -127,6 +135,7 @@ def _add_recognition(parser: Parser) -> None:
     group = parser.add_argument_group("recognition")
     group.add_argument("--weights", metavar="FILE", help="weights (.safetensors with .json beside it)")
     group.add_argument("--device", help="auto, cpu, cuda, cuda:N or mps (default auto)")
+    group.add_argument("--backend", help="auto, torch or onnx: what runs the network (default auto: onnx on a CPU)")
     group.add_argument("--faces", type=int, metavar="N", help="most faces per frame (default 4)")
     group.add_argument("--smoothing", type=int, metavar="N", help="moving average over N readings (default 5)")
     group.add_argument("--ema", type=float, metavar="ALPHA", help="exponential average of readings and boxes instead")

@@ -18,6 +18,7 @@ class RecognitionSettings:
 
     weights: str | None = None
     device: str = "auto"
+    backend: str = "auto"
     faces: int = 4
     smoothing: int = 5
     ema: float | None = None

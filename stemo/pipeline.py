@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -60,7 +60,7 @@ class Pipeline:
     smoother: Smoother
     scene: Scene | None = None
 
-    def results(self, frames: Iterable[Frame], *, overlapped: bool = True) -> Iterator[FrameResult]:
+    def results(self, frames: Iterable[Frame], *, overlapped: bool = True) -> Generator[FrameResult, None, None]:
         """One result per frame, in order. Overlapped, the stages work on neighbouring frames at the same time.
 
         Both ways give the same results. Exceptions of a stage come out here, after the results before them.

@@ -24,9 +24,10 @@ class Recognizer:
     """Reads facial expression in videos and pictures.
 
     ``weights`` is a safetensors file with its JSON beside it (``None``: the shipped ones), ``device`` one of auto, cpu,
-    cuda, cuda:N and mps, ``faces`` the most faces read per frame, ``smoothing`` the number of readings in the moving
-    average (1 for none) and ``ema`` in (0, 1] its exponential alternative. ``landmarker`` and ``detector`` are paths of
-    MediaPipe's ``face_landmarker.task`` and of YuNet, where the installed landmarker shall not be used.
+    cuda, cuda:N and mps, ``backend`` one of auto, torch and onnx (faster on CPUs), ``faces`` the most faces read per
+    frame, ``smoothing`` the number of readings in the moving average (1 for none) and ``ema`` in (0, 1] its
+    exponential alternative. ``landmarker`` and ``detector`` are paths of MediaPipe's ``face_landmarker.task`` and of
+    YuNet, where the installed landmarker shall not be used.
 
     Raises :class:`stemo.StemoError` with one clear line for anything that cannot work.
     """
@@ -36,6 +37,7 @@ class Recognizer:
         *,
         weights: Path | str | None = None,
         device: str = "auto",
+        backend: str = "auto",
         faces: int = 4,
         smoothing: int = 5,
         ema: float | None = None,
@@ -45,6 +47,7 @@ class Recognizer:
         self.device = choose_device(device)
         self.network, self.facts = load_weights(Path(weights) if weights else SHIPPED)
         self.faces = faces
+        self.backend = backend
         self._smoothing = (smoothing, ema)
         self._models = (landmarker, detector)
         _smoother(smoothing, ema)
@@ -71,11 +74,17 @@ class Recognizer:
         self, frames: Iterable[Frame], *, scene: Scene | None = None, overlapped: bool = True
     ) -> Generator[FrameResult, None, None]:
         """Results of any iterable of frames of one stream, with tracks and buffers of its own."""
-        landmarker, detector = self._models
-        with FaceAnalyzer(self.faces, landmarker=landmarker, detector=detector) as analyzer:
-            reader = FaceReader(StreamReader(self.network, self.facts.preprocessing, self.device), self.facts)
-            pipeline = Pipeline(analyzer, reader, _smoother(*self._smoothing), scene)
+        with self.stages(scene) as pipeline:
             yield from pipeline.results(frames, overlapped=overlapped)
+
+    @contextlib.contextmanager
+    def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
+        """The stages for one stream, loaded and warm, so that its first frame takes no longer than the others."""
+        landmarker, detector = self._models
+        stream = StreamReader(self.network, self.facts.preprocessing, self.device, self.backend)
+        stream.warm_up()
+        with FaceAnalyzer(self.faces, landmarker=landmarker, detector=detector) as analyzer:
+            yield Pipeline(analyzer, FaceReader(stream, self.facts), _smoother(*self._smoothing), scene)
 
 
 class FaceReader:

@@ -11,8 +11,8 @@ def test_colour_is_read_as_its_luminance() -> None:
     colour = torch.tensor([200, 100, 50], dtype=torch.uint8).expand(1, 4, 4, 3)
     found = Preprocessing()(colour)
     expected = (0.299 * 200 + 0.587 * 100 + 0.114 * 50) / 255
-    assert found.shape == (1, 3, 4, 4)
-    torch.testing.assert_close(found, torch.full((1, 3, 4, 4), (expected - 0.5) / 0.25))
+    assert found.shape == (1, 1, 4, 4)
+    torch.testing.assert_close(found, torch.full((1, 1, 4, 4), (expected - 0.5) / 0.25))
 
 
 def test_without_gray_the_channels_stay() -> None:

@@ -71,9 +71,9 @@ def similarity(source: Matrix, target: Matrix, *, rounds: int = 4) -> Matrix:
 
 def warp(image: Image, matrix: Matrix) -> Image:
     """The picture (h w 3) under a similarity (2 3), as (224 224 3); shrinking averages instead of skipping pixels."""
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < 1.0:
-        image, matrix = _shrink(image, matrix, scale)
+    factor = int(1 / max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1e-6))
+    if factor > 1:
+        image, matrix = _shrink(image, matrix, factor)
     size = (CROP_SIZE, CROP_SIZE)
     crop = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, np.uint8)
@@ -90,14 +90,14 @@ def _weighted_similarity(source: Matrix, target: Matrix, weights: Matrix) -> Mat
     return np.column_stack([linear, goal - linear @ centre])
 
 
-def _shrink(image: Image, matrix: Matrix, scale: float) -> tuple[Image, Matrix]:
-    """The part of the picture that the crop shows, averaged down to the crop's own resolution, and its new matrix."""
+def _shrink(image: Image, matrix: Matrix, factor: int) -> tuple[Image, Matrix]:
+    """The part of the picture that the crop shows, averaged down by a whole ``factor`` (fast), and its new matrix."""
     left, top, right, bottom = _shown(matrix, image.shape[1], image.shape[0])
-    part = image[top:bottom, left:right]
-    width, height = max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1)
+    width, height = max((right - left) // factor, 1), max((bottom - top) // factor, 1)
+    part = image[top : top + height * factor, left : left + width * factor]
     small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
     # pixel centres sit at half integers: x_part = (x_small + 0.5) * step - 0.5
-    step = np.array([(right - left) / width, (bottom - top) / height])
+    step = np.array([part.shape[1] / width, part.shape[0] / height])
     offset = step / 2 - 0.5 + np.array([left, top])
     linear = matrix[:, :2] * step
     return np.asarray(small, np.uint8), np.column_stack([linear, matrix[:, :2] @ offset + matrix[:, 2]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import weakref
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from stemo.records import Array, Box, Face, Image
 
 LANDMARKS = 478
 BLENDSHAPES = 52
+SILENCE = threading.RLock()
 
 
 class Landmarker:
@@ -31,9 +33,10 @@ class Landmarker:
     def __init__(self, model: Path, *, max_faces: int = 1, video: bool = False, threshold: float = 0.5) -> None:
         self._video = video
         self._milliseconds = -1
+        self._seen = False
         with _quiet():
             self._native = _create(model, max_faces, video, threshold)
-            self._warm_up()
+        self._warm_up()
         self._finalizer = weakref.finalize(self, _release, self._native)
 
     def read(self, image: Image, time: float = 0.0) -> list[Face]:
@@ -46,10 +49,15 @@ class Landmarker:
         # MediaPipe reads rows with padding as garbage without a word
         packed = np.ascontiguousarray(image)
         picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=packed)
-        native = self._native
-        result = native.detect_for_video(picture, self._tick(time)) if self._video else native.detect(picture)
+        # each of the graph's models may log on its first face
+        with contextlib.nullcontext() if self._seen else _quiet():
+            result = self._detect(picture, time)
+        self._seen = self._seen or bool(result.face_landmarks)
         height, width = packed.shape[:2]
         return [_face(result, index, width, height) for index in range(len(result.face_landmarks))]
+
+    def _detect(self, picture: Any, time: float) -> Any:
+        return self._native.detect_for_video(picture, self._tick(time)) if self._video else self._native.detect(picture)
 
     def close(self) -> None:
         """Frees the native graph; reading is not possible afterwards. Closing twice is fine."""
@@ -185,15 +193,17 @@ def _face(result: Any, index: int, width: int, height: int) -> Face:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps MediaPipe's C++ start-up chatter off stderr; it goes past Python, hence the file descriptor."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # a process without stderr has nothing to silence
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as sink:
-            os.dup2(sink.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+    # one at a time: a thread that saved another's silence would restore it for good
+    with SILENCE:
+        try:
+            saved = os.dup(2)
+        except OSError:  # a process without stderr has nothing to silence
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as sink:
+                os.dup2(sink.fileno(), 2)
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -18,12 +18,12 @@ from stemo.modes.live import Live, Meter, stopping
 from stemo.modes.recorder import Recorder
 from stemo.modes.video import Say, describe, make_recognizer, open_scene
 from stemo.modes.window import Window, check_display
+from stemo.network.checkpoint import WeightFacts
 from stemo.output.hud import Hud
 from stemo.output.meta import write_meta
 from stemo.output.sinks import RowSink
 from stemo.output.video import VideoWriter
-from stemo.pipeline import Scene, Sink, deliver
-from stemo.recognizer import Recognizer
+from stemo.pipeline import Pipeline, Scene, Sink, deliver
 from stemo.records import Frame, FrameResult, SceneObject
 
 
@@ -52,11 +52,12 @@ def run_realtime(
         try:
             recognizer = make_recognizer(settings)
             scene = open_scene(settings, settings.objects is not False, stack, say)
+            pipeline = stack.enter_context(recognizer.stages(Forgiving(scene, say) if scene else None))
         except BaseException:
             for sink in outlets.sinks:
                 sink.abort()
             raise
-        return _follow(live, recognizer, Forgiving(scene, say) if scene else None, outlets, settings, say)
+        return _follow(live, pipeline, recognizer.facts, outlets, settings, say)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +76,26 @@ class Outlets:
 
 
 def _follow(
-    live: Live, recognizer: Recognizer, scene: Scene | None, outlets: Outlets, settings: RecognitionSettings, say: Say
+    live: Live, pipeline: Pipeline, model: WeightFacts, outlets: Outlets, settings: RecognitionSettings, say: Say
 ) -> int:
     meter, complete = Meter(live), False
     paths: list[Path] = []
     try:
-        results = recognizer.results(live, scene=scene, overlapped=False)
-        with closing(results), stopping(live.stop):  # type: ignore[type-var]
+        results = pipeline.results(live, overlapped=False)
+        with closing(results), stopping(live.stop):
             deliver(meter.watch(results), outlets.sinks)
         complete = True
     finally:
         if complete or meter.frames:
             say(meter.summary())
-            paths = _finish(live, recognizer, outlets, settings, meter, complete)
+            paths = _finish(live, model, outlets, settings, meter, complete)
     if paths:
         say("wrote " + ", ".join(str(path) for path in paths))
     return 0
 
 
 def _finish(
-    live: Live, recognizer: Recognizer, outlets: Outlets, settings: RecognitionSettings, meter: Meter, complete: bool
+    live: Live, model: WeightFacts, outlets: Outlets, settings: RecognitionSettings, meter: Meter, complete: bool
 ) -> list[Path]:
     """Write the facts beside the rows; returns the names of everything written."""
     paths = [outlets.record] if outlets.record and meter.frames else []
@@ -104,7 +105,7 @@ def _finish(
         outlets.output,
         source=describe(live),
         fps=live.info.fps,
-        model=asdict(recognizer.facts),
+        model=asdict(model),
         settings=asdict(settings),
         counts={**outlets.rows.counts, "dropped": live.dropped},
         complete=complete,

@@ -36,12 +36,15 @@ def run_video(
     say: Say,
     *,
     contact_sheet: bool = False,
+    started: float | None = None,
 ) -> int:
     """Read ``spec`` into ``output`` and the files beside it; returns 0. Raises :class:`StemoError` otherwise.
 
+    ``started`` (:func:`time.monotonic`) is when the command began, for the report of its start-up.
+
     Where the input ends early, everything decoded is kept and the error comes after the files are finished.
     """
-    started = time.monotonic()
+    started = started or time.monotonic()
     output = output or default_output(spec)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(spec, start=settings.start, end=settings.end))
@@ -53,6 +56,7 @@ def run_video(
                 sinks.insert(0, video_sink(source, output, settings, overwrite, contact_sheet))
             recognizer = make_recognizer(settings)
             scene = open_scene(settings, bool(settings.objects), stack, say)
+            pipeline = stack.enter_context(recognizer.stages(scene))
         except BaseException:
             for sink in sinks:
                 sink.abort()
@@ -60,7 +64,7 @@ def run_video(
         ready = time.monotonic()
         complete = False
         try:
-            results = stack.enter_context(closing(recognizer.results(source, scene=scene)))
+            results = stack.enter_context(closing(pipeline.results(source)))
             deliver(with_progress(results, source), sinks)
             complete = True
         finally:
@@ -92,6 +96,7 @@ def make_recognizer(settings: RecognitionSettings) -> Recognizer:
     return Recognizer(
         weights=settings.weights,
         device=settings.device,
+        backend=settings.backend,
         faces=settings.faces,
         smoothing=settings.smoothing,
         ema=settings.ema,

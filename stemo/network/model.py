@@ -94,5 +94,10 @@ class Network(nn.Module):
         return Prediction(logits, valence, arousal, weights)
 
     def probabilities(self, prediction: Prediction) -> Tensor:
-        """Calibrated probabilities (b k): softmax of the logits over the fitted temperature (Guo et al., 2017)."""
-        return (prediction.logits.float() / self.temperature).softmax(-1)
+        """Calibrated probabilities (b k)."""
+        return calibrated(prediction.logits, self.temperature)
+
+
+def calibrated(logits: Tensor, temperature: Tensor | float) -> Tensor:
+    """Logits (b k) -> probabilities (b k): softmax over the fitted temperature (Guo et al., ICML 2017)."""
+    return (logits.float() / temperature).softmax(-1)

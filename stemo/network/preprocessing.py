@@ -15,8 +15,9 @@ LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 class Preprocessing:
     """The input that a network's weights expect, as their JSON says it.
 
-    ``gray`` gives every channel the luminance: nearly all labelled faces are gray, and a network that sees the few
-    coloured ones in colour learns which data set a face is from, not what it shows.
+    ``gray`` makes pictures of one channel, the luminance: nearly all labelled faces are gray, and a network that sees
+    the few coloured ones in colour learns which data set a face is from, not what it shows. The first of ``mean`` and
+    ``std`` counts then.
     """
 
     input_size: int = 224
@@ -25,11 +26,17 @@ class Preprocessing:
     gray: bool = True
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        """uint8 RGB (n h w 3) -> float (n 3 h w), normalised, channels last in memory."""
+        """uint8 RGB (n h w 3) -> normalised float (n 1 h w) where ``gray``, else (n 3 h w), channels last in memory."""
+        if self.gray:
+            values = luminance(pictures).sub_(self.mean[0] * 255).div_(self.std[0] * 255)
+            return rearrange(values, "n h w -> n 1 h w")
         mean = torch.tensor(self.mean, device=pictures.device) * 255
         std = torch.tensor(self.std, device=pictures.device) * 255
-        values = pictures.float()
-        if self.gray:
-            values = (values @ values.new_tensor(LUMINANCE)).unsqueeze(-1)
         # normalising before the move keeps the memory order that the convolutions like
-        return rearrange((values - mean) / std, "n h w c -> n c h w")
+        return rearrange((pictures.float() - mean) / std, "n h w c -> n c h w")
+
+
+def luminance(pictures: Tensor) -> Tensor:
+    """uint8 RGB (n h w 3) -> float (n h w) in [0, 255]."""
+    red, green, blue = (part.float() * weight for part, weight in zip(pictures.unbind(-1), LUMINANCE, strict=True))
+    return red + green + blue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import repeat
 from torch import Tensor, nn
 
 WORKING_SIZE = 112  # larger inputs are averaged down by a whole factor before the first convolution
@@ -77,11 +78,15 @@ class SpatialEncoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n 3 h w) normalised pictures -> (n 512 h/16 w/16) maps, h and w after averaging down to about 112."""
+        """(n 3 h w), or gray (n 1 h w) -> (n 512 h/16 w/16) maps, h and w after averaging down to about 112."""
         # average large pictures down
         factor = max(1, x.shape[-1] // WORKING_SIZE)
         if factor > 1:
             x = F.avg_pool2d(x, factor)
+
+        # gray counts as three equal channels
+        if x.shape[1] == 1:
+            x = repeat(x, "n 1 h w -> n c h w", c=3)
 
         # convolutions
         return self.stages(self.stem(x))

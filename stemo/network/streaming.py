@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor
 
-from stemo.network.folding import folded
-from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, FrameFeatures, Network, Prediction
+from stemo.network.engine import make_engine
+from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, FrameFeatures, Network, Prediction, calibrated
 from stemo.network.preprocessing import Preprocessing
 
 BUFFER_FPS = 25.0
@@ -81,11 +81,14 @@ def _nearest(times: Sequence[float], moment: float) -> int:
 class StreamReader:
     """Reads every face of a stream with one network pass per frame and face, batched over the faces of a frame."""
 
-    def __init__(self, network: Network, preprocessing: Preprocessing, device: torch.device) -> None:
+    def __init__(
+        self, network: Network, preprocessing: Preprocessing, device: torch.device, backend: str = "auto"
+    ) -> None:
         self.device = device
-        # torch accepts a memory format here, its own annotations do not know
-        self.network = folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.engine = make_engine(network, preprocessing, device, backend)
         self.preprocessing = preprocessing
+        self.length = network.length
+        self.temperature = float(network.temperature)
         self.buffers: dict[int, ClipBuffer] = {}
 
     @torch.inference_mode()
@@ -96,19 +99,28 @@ class StreamReader:
             return []
         features = self._encode(faces)
         for place, face in enumerate(faces):
-            buffer = self.buffers.setdefault(face.track_id, ClipBuffer(self.network.length))
+            buffer = self.buffers.setdefault(face.track_id, ClipBuffer(self.length))
             buffer.push(time, FrameFeatures(*(part[place] for part in features)))
         clips = [self.buffers[face.track_id].clip() for face in faces]
         clip = FrameFeatures(*(torch.stack(parts) for parts in zip(*clips, strict=True)))
         self._forget(time)
-        return self._values(self.network.read_clip(clip))
+        return self._values(self.engine.read_clip(clip))
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Read an empty picture, which leaves no trace: the first call of an engine is its slowest."""
+        size = self.preprocessing.input_size
+        face = Observation(0, torch.zeros(size, size, 3, dtype=torch.uint8), None)
+        features = self._encode([face])
+        clip = FrameFeatures(*(repeat(part, "1 c -> 1 t c", t=self.length) for part in features))
+        self._values(self.engine.read_clip(clip))
 
     def _encode(self, faces: Sequence[Observation]) -> FrameFeatures:
         pictures = torch.stack([face.picture for face in faces]).to(self.device)
-        return self.network.encode_frames(self.preprocessing(pictures), stack_landmarks(faces).to(self.device))
+        return self.engine.encode_frames(self.preprocessing(pictures), stack_landmarks(faces).to(self.device))
 
     def _values(self, prediction: Prediction) -> list[tuple[list[float], float, float]]:
-        probabilities = self.network.probabilities(prediction).tolist()
+        probabilities = calibrated(prediction.logits, self.temperature).tolist()
         return list(zip(probabilities, prediction.valence.tolist(), prediction.arousal.tolist(), strict=True))
 
     def _forget(self, time: float) -> None:

@@ -1,0 +1,117 @@
+"""What runs the network: torch on any device, or ONNX Runtime, which is faster on CPUs.
+
+Both have the two methods that streaming needs. ONNX Runtime gets the graphs of ``export.py`` and this network's own
+parameters, so there is one set of weights only.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from stemo.errors import ConfigError
+from stemo.network.export import CLIP_INPUTS, CLIP_OUTPUTS, FRAME_INPUTS, FRAME_OUTPUTS, GRAPHS, PICTURE
+from stemo.network.folding import folded
+from stemo.network.model import CLIP_LENGTH, FrameFeatures, Network, Prediction
+from stemo.network.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+BACKENDS = ("auto", "torch", "onnx")
+FRAME_PARTS = ("spatial", "place", "landmark")
+CLIP_PARTS = ("temporal", "channel", "recent", "fusion", "heads")
+
+
+class Engine(Protocol):
+    """Runs the two parts of a :class:`Network` for inference; see there for the shapes."""
+
+    def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures: ...
+    def read_clip(self, clip: FrameFeatures) -> Prediction: ...
+
+
+def make_engine(network: Network, preprocessing: Preprocessing, device: torch.device, backend: str = "auto") -> Engine:
+    """The engine for ``backend``: torch, onnx, or auto, which is onnx on a CPU where it can be.
+
+    Raises :class:`ConfigError` for an unknown backend, or for onnx where it cannot run this network on this device.
+    """
+    if backend not in BACKENDS:
+        raise ConfigError(f"backend {backend!r} is unknown: expected one of {', '.join(BACKENDS)}, got {backend!r}.")
+    hindrance = _hindrance(network, preprocessing, device)
+    if backend == "onnx" and hindrance:
+        raise ConfigError(f"backend 'onnx' cannot be used: {hindrance} Use --backend torch.")
+    if backend == "torch" or hindrance:
+        # torch accepts a memory format here, its own annotations do not know
+        return folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return OnnxEngine(network, threads=network_threads())
+
+
+def network_threads() -> int:
+    """Half the processors: the other half finds faces, draws and encodes meanwhile."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, available // 2)
+
+
+class OnnxEngine:
+    """ONNX Runtime on the CPU, for the shipped architecture with gray 224-pixel input and any class set."""
+
+    def __init__(self, network: Network, threads: int = 1) -> None:
+        self._frame = _session("frame", _parameters(network, FRAME_PARTS), threads)
+        # the number of classes is part of a graph, so another one is read by torch: a tenth of the work
+        self._clip = _session("clip", _parameters(network, CLIP_PARTS), threads) if network.classes == 7 else None
+        self._network = network.eval()
+
+    def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
+        """(n 1 224 224), (n 205) -> features of each frame."""
+        return FrameFeatures(*_run(self._frame, FRAME_INPUTS, FRAME_OUTPUTS, (frames, landmarks)))
+
+    def read_clip(self, clip: FrameFeatures) -> Prediction:
+        """(b 16 512), (b 16 512), (b 16 128) -> the newest frame's prediction."""
+        if self._clip is None:
+            return self._network.read_clip(clip)
+        return Prediction(*_run(self._clip, CLIP_INPUTS, CLIP_OUTPUTS, tuple(clip)))
+
+
+def _hindrance(network: Network, preprocessing: Preprocessing, device: torch.device) -> str:
+    """Why ONNX Runtime cannot run this; empty where it can."""
+    if device.type != "cpu":
+        return f"it runs on the CPU here: expected device cpu, got {device}."
+    if not preprocessing.gray or preprocessing.input_size != PICTURE[-1] or network.length != CLIP_LENGTH:
+        return "its graphs are for gray 224-pixel faces and 16 frames, and these weights expect another input."
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError:
+        return "the package is missing: pip install onnxruntime."
+    return ""
+
+
+def _parameters(network: Network, parts: tuple[str, ...]) -> dict[str, Tensor]:
+    """The values of some parts of ``network`` by their names in the graphs."""
+    return {
+        f"network.{name}": value.detach().cpu()
+        for name, value in network.state_dict().items()
+        if name.split(".")[0] in parts and not name.endswith("num_batches_tracked")
+    }
+
+
+def _session(name: str, values: dict[str, Tensor], threads: int) -> InferenceSession:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    # waiting threads would take the processors from the other stages
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    given = {key: ort.OrtValue.ortvalue_from_numpy(value.contiguous().numpy()) for key, value in values.items()}
+    options.add_external_initializers(list(given), list(given.values()))
+    graph = (GRAPHS / f"{name}.onnx").read_bytes()
+    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _run(
+    session: InferenceSession, names: tuple[str, ...], outputs: tuple[str, ...], inputs: tuple[Tensor, ...]
+) -> list[Tensor]:
+    given = {name: value.contiguous().numpy() for name, value in zip(names, inputs, strict=True)}
+    return [torch.from_numpy(value) for value in session.run(outputs, given)]

@@ -1,0 +1,96 @@
+"""The network as ONNX graphs, in the two parts that streaming runs: what one frame gives, and what a clip says.
+
+The shipped graphs carry no weights: their initialisers have the names of :class:`Network`'s parameters, and
+``engine.py`` fills them in from the verified weights. They change with the architecture only. Written anew with
+``python -c "from stemo.network.export import write_graphs; write_graphs()"`` (needs ``pip install stemo[export]``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, FrameFeatures, Network
+
+GRAPHS = Path(__file__).with_name("graphs")
+OPSET = 20
+PICTURE = (1, 224, 224)  # gray
+FRAME_INPUTS, FRAME_OUTPUTS = ("pictures", "landmarks"), FrameFeatures._fields
+CLIP_INPUTS, CLIP_OUTPUTS = FrameFeatures._fields, ("logits", "valence", "arousal", "frame_weights")
+
+
+class FramePart(nn.Module):
+    """:meth:`Network.encode_frames` as a module."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n 1 224 224), (n 205) -> (n 512), (n 512), (n 128)."""
+        features = self.network.encode_frames(pictures, landmarks)
+        return features.average, features.maximum, features.landmark
+
+
+class ClipPart(nn.Module):
+    """:meth:`Network.read_clip` as a module."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, average: Tensor, maximum: Tensor, landmark: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(b t 512), (b t 512), (b t 128) -> logits (b k), valence (b), arousal (b), frame weights (b t)."""
+        read = self.network.read_clip(FrameFeatures(average, maximum, landmark))
+        return read.logits, read.valence, read.arousal, read.frame_weights
+
+
+def write_graphs(folder: Path = GRAPHS) -> None:
+    """Write ``frame.onnx`` and ``clip.onnx``, without weights, to ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    network = Network().eval()
+    pictures, landmarks = torch.zeros(2, *PICTURE), torch.zeros(2, LANDMARK_FEATURES)
+    features = network.encode_frames(pictures, landmarks)
+    clip = tuple(part.detach().unsqueeze(1).repeat(1, CLIP_LENGTH, 1) for part in features)
+    frame = trace(FramePart(network), (pictures, landmarks), FRAME_INPUTS, FRAME_OUTPUTS)
+    (folder / "frame.onnx").write_bytes(_without_weights(frame))
+    (folder / "clip.onnx").write_bytes(_without_weights(trace(ClipPart(network), clip, CLIP_INPUTS, CLIP_OUTPUTS)))
+
+
+def trace(part: nn.Module, inputs: tuple[Tensor, ...], names: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
+    """``part`` as an ONNX model whose first dimension, the batch, may be any."""
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    program = torch.onnx.export(
+        part,
+        inputs,
+        dynamo=True,
+        optimize=False,  # ONNX Runtime does it when it loads, and parameters keep their names
+        opset_version=OPSET,
+        input_names=names,
+        output_names=outputs,
+        dynamic_shapes=tuple({0: batch} for _ in inputs),
+        verbose=False,
+    )
+    assert program is not None
+    return program.model_proto
+
+
+def _without_weights(model: Any) -> bytes:
+    """The model's bytes, its parameters marked as given from outside and the exporter's notes removed."""
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith("network."):
+            tensor.ClearField("raw_data")
+            tensor.data_location = tensor.EXTERNAL
+            tensor.external_data.add(key="location", value="weights")
+    for node in model.graph.node:
+        for note in ("doc_string", "metadata_props"):
+            node.ClearField(note)
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.ClearField("metadata_props")
+    model.graph.ClearField("metadata_props")
+    model.graph.ClearField("value_info")
+    model.ClearField("metadata_props")
+    return model.SerializeToString(deterministic=True)

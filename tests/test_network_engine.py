@@ -1,0 +1,94 @@
+"""ONNX Runtime and torch give the same readings, whatever the weights; the shipped graphs are today's network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+
+from stemo.errors import ConfigError
+from stemo.network.engine import OnnxEngine, make_engine
+from stemo.network.export import GRAPHS
+from stemo.network.model import FrameFeatures, Network
+from stemo.network.preprocessing import Preprocessing
+
+CPU = torch.device("cpu")
+
+
+def awake(classes: int, seed: int) -> Network:
+    """A network in which no parameter is zero or one, so that none can be forgotten unseen."""
+    torch.manual_seed(seed)
+    network = Network(classes).eval()
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.dtype == torch.float32 and value.ndim:
+                value.add_(torch.rand_like(value) * 0.1 if "running_var" in name else torch.randn_like(value) * 0.02)
+    return network
+
+
+@pytest.mark.parametrize(("classes", "faces"), [(7, 1), (7, 3), (5, 2)])
+def test_onnx_reads_like_torch(classes: int, faces: int) -> None:
+    network = awake(classes, faces)
+    engine, pictures = OnnxEngine(network), torch.randn(faces, 1, 224, 224)
+    landmarks = torch.randn(faces, 205)
+    landmarks[0] = torch.nan
+    clip = FrameFeatures(torch.rand(faces, 16, 512), torch.rand(faces, 16, 512), torch.randn(faces, 16, 128))
+    with torch.inference_mode():
+        for one, other in zip(
+            (*network.encode_frames(pictures, landmarks), *network.read_clip(clip)),
+            (*engine.encode_frames(pictures, landmarks), *engine.read_clip(clip)),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_every_parameter_reaches_the_graphs() -> None:
+    network = awake(7, 0)
+    pictures, landmarks = torch.randn(1, 1, 224, 224), torch.randn(1, 205)
+    clip = FrameFeatures(torch.rand(1, 16, 512), torch.rand(1, 16, 512), torch.randn(1, 16, 128))
+
+    def all_of(engine: OnnxEngine) -> list[torch.Tensor]:
+        absent = engine.encode_frames(pictures, torch.full((1, 205), torch.nan)).landmark
+        return [*engine.encode_frames(pictures, landmarks), absent, *engine.read_clip(clip)]
+
+    before = all_of(OnnxEngine(network))
+    for part in ("spatial", "place", "landmark", "temporal", "channel", "recent", "fusion", "heads"):
+        changed = awake(7, 0)
+        with torch.no_grad():
+            for value in getattr(changed, part).parameters():
+                value.mul_(1.1)
+        after = all_of(OnnxEngine(changed))
+        assert any(not torch.equal(one, other) for one, other in zip(before, after, strict=True)), part
+
+
+def test_auto_takes_onnx_on_a_processor_and_torch_elsewhere() -> None:
+    network = Network()
+    assert isinstance(make_engine(network, Preprocessing(), CPU), OnnxEngine)
+    assert isinstance(make_engine(network, Preprocessing(gray=False), CPU), Network)
+    assert isinstance(make_engine(network, Preprocessing(), CPU, "torch"), Network)
+
+
+def test_unusable_backends_say_why() -> None:
+    with pytest.raises(ConfigError, match="unknown: expected one of auto, torch, onnx"):
+        make_engine(Network(), Preprocessing(), CPU, "tensorrt")
+    with pytest.raises(ConfigError, match="another input"):
+        make_engine(Network(), Preprocessing(gray=False), CPU, "onnx")
+    with pytest.raises(ConfigError, match="expected device cpu, got cuda"):
+        make_engine(Network(), Preprocessing(), torch.device("cuda"), "onnx")
+
+
+@pytest.mark.slow
+def test_shipped_graphs_are_those_of_the_network(tmp_path: object) -> None:
+    pytest.importorskip("onnxscript")
+    code = f"import pathlib, stemo.network.export as e\ne.write_graphs(pathlib.Path({str(tmp_path)!r}))"
+    # the exporter warns of its own future, which is not ours to mend
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True, capture_output=True)
+    import onnx
+
+    for name in ("frame.onnx", "clip.onnx"):
+        fresh = onnx.load(f"{tmp_path}/{name}", load_external_data=False)
+        shipped = onnx.load(str(GRAPHS / name), load_external_data=False)
+        assert [node.op_type for node in fresh.graph.node] == [node.op_type for node in shipped.graph.node]
