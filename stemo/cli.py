@@ -154,6 +154,7 @@ def _add_training(parser: Parser) -> None:
     group = parser.add_argument_group("training and evaluation")
     group.add_argument("--data", action="append", metavar="PATH", help="a data set, or a folder of them; repeatable")
     group.add_argument("--epochs", type=int, metavar="N", help="epochs of the spatial stage")
+    group.add_argument("--schedule", help="of the learning rate: cosine, plateau, step or onecycle (default cosine)")
     group.add_argument("--name", help="the run's folder below runs/ (default emotion_recognition)")
     group.add_argument("--seed", type=int, metavar="N", help="seed of the run")
     group.add_argument("--split", metavar="NAME", help="evaluate: only rows of this usage or split folder")

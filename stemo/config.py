@@ -43,6 +43,7 @@ class TrainingSettings:
     joint_epochs: int = 1
     batch: int = 128
     lr: float = 1e-3
+    schedule: str = "cosine"
     weight_decay: float = 1e-4
     mixup: float = 0.2
     small_size: int = 80

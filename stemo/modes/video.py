@@ -135,7 +135,11 @@ def video_sink(
         end=settings.end,
         overwrite=overwrite,
     )
-    sheet = ContactSheet(output_name(output, "contact.png"), overwrite=overwrite) if contact_sheet else None
+    try:
+        sheet = ContactSheet(output_name(output, "contact.png"), overwrite=overwrite) if contact_sheet else None
+    except BaseException:
+        writer.abort()
+        raise
     return VideoSink(writer, Hud(), sheet)
 
 

@@ -1,4 +1,4 @@
-"""Pictures for TensorBoard: the confusion matrix and a grid of augmented samples."""
+"""Pictures for TensorBoard: the confusion matrix, a grid of augmented samples and one of clips."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ def log_samples(board: SummaryWriter, images: Sequence[Image]) -> None:
     warped = np.stack([warp_still(image, 96, Strength(), rng) for image in chosen])
     grid = rearrange(torch.from_numpy(warped), "(r q) h w c -> c (r h) (q w)", r=GRID)
     board.add_image("samples", grid, 0)
+
+
+def log_clips(board: SummaryWriter, images: Sequence[Image], plan: np.ndarray, strength: Strength) -> None:
+    """A grid of training clips, one per row, oldest frame left: ``plan`` (n t) says which image each frame shows.
+
+    Half of the rows come from the end of the plan, where the sequences are.
+    """
+    rng = np.random.default_rng(0)
+    rows = [*rng.integers(0, len(plan), GRID // 2), *range(max(0, len(plan) - GRID // 2), len(plan))]
+    warped = np.stack([warp_still(images[place], 64, strength, rng) for row in rows for place in plan[row]])
+    grid = rearrange(torch.from_numpy(warped), "(n t) h w c -> c (n h) (t w)", n=len(rows))
+    board.add_image("clips", grid, 0)
 
 
 def log_confusion(board: SummaryWriter, result: CategoryScore, step: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from stemo.network.model import FrameFeatures, Network, Prediction
 from stemo.training.clips import ClipPlan, draw_clips
 from stemo.training.feature_bank import FeatureBank
 from stemo.training.metrics import CategoryScore, score
-from stemo.training.optim import WeightAverage, make_optimiser, warmup_cosine
+from stemo.training.optim import WeightAverage, make_optimiser, set_rate
+from stemo.training.schedules import Cosine
 from stemo.training.state import load_state, save_state
 
 Log = Callable[[str, float, int], None]
@@ -67,10 +69,13 @@ def train_clips(
         facts = load_state(checkpoint, modules, optimiser)
         epoch, top, waited, average.updates = facts["epoch"], facts["best"], facts["waited"], facts["updates"]
     while epoch < settings.epochs and waited <= settings.patience:
+        started = time.monotonic()
         loss = _epoch(network, average, optimiser, bank, plan, settings, epoch, device)
         result = evaluate_bank(average.module, valid, valid_labels, device)
         epoch += 1
         log("clip/loss", loss, epoch)
+        log("clip/lr", optimiser.param_groups[0]["lr"], epoch)
+        log("clip/faces_per_second", len(plan.pictures) / (time.monotonic() - started), epoch)
         log("clip/valid_accuracy", result.accuracy, epoch)
         log("clip/valid_macro_recall", result.macro_recall, epoch)
         waited = 0 if result.accuracy > top else waited + 1
@@ -94,7 +99,7 @@ def _epoch(
     epoch: int,
     device: torch.device,
 ) -> float:
-    schedule = warmup_cosine(settings.warmup)
+    schedule = Cosine(settings.warmup)
     rng = np.random.default_rng((settings.seed, epoch))
     torch.manual_seed(settings.seed * 1000 + epoch)
     order = rng.permutation(len(plan.pictures))
@@ -102,8 +107,7 @@ def _epoch(
     network.train()
     total = 0.0
     for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.lr * schedule((epoch + step / steps) / settings.epochs)
+        set_rate(optimiser, settings.lr * schedule.factor((epoch + step / steps) / settings.epochs))
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
         clip = draw_clips(bank, plan.pictures[chosen], rng)
         features = encode_landmarks(network, FrameFeatures(*(part.to(device) for part in clip)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light
 from stemo.training.clip_stage import clip_loss
 from stemo.training.datasets import Still
 from stemo.training.metrics import CategoryScore
-from stemo.training.optim import WeightAverage, make_optimiser, warmup_cosine
+from stemo.training.optim import WeightAverage, make_optimiser, set_rate
+from stemo.training.schedules import Cosine
 from stemo.training.state import load_state, save_state
 
 Log = Callable[[str, float, int], None]
@@ -68,10 +70,13 @@ def train_joint(
         top = evaluate(network).accuracy
         log("joint/valid_accuracy", top, 0)
     while epoch < settings.epochs:
+        started = time.monotonic()
         loss = _epoch(network, average, optimiser, stills, landmarks, settings, epoch, device)
         result = evaluate(average.module)
         epoch += 1
         log("joint/loss", loss, epoch)
+        log("joint/lr", optimiser.param_groups[0]["lr"], epoch)
+        log("joint/faces_per_second", len(stills) / (time.monotonic() - started), epoch)
         log("joint/valid_accuracy", result.accuracy, epoch)
         if result.accuracy > top:
             top = result.accuracy
@@ -91,7 +96,7 @@ def _epoch(
     epoch: int,
     device: torch.device,
 ) -> float:
-    schedule = warmup_cosine(settings.warmup)
+    schedule = Cosine(settings.warmup)
     rng = np.random.default_rng((settings.seed, epoch))
     generator = torch.Generator().manual_seed(settings.seed * 1000 + epoch)
     torch.manual_seed(settings.seed * 1000 + epoch)
@@ -100,8 +105,7 @@ def _epoch(
     network.train()
     total = 0.0
     for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.lr * schedule((epoch + step / steps) / settings.epochs)
+        set_rate(optimiser, settings.lr * schedule.factor((epoch + step / steps) / settings.epochs))
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
         pictures = np.stack([warp_still(stills[i].image, settings.size, settings.strength, rng) for i in chosen])
         images = erase(

@@ -1,10 +1,8 @@
-"""Optimiser, learning-rate schedules and the moving average of weights."""
+"""Optimiser and the moving average of weights."""
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import torch
@@ -23,16 +21,10 @@ def make_optimiser(modules: list[nn.Module], lr: float, weight_decay: float) -> 
     return torch.optim.AdamW(groups, lr=lr)
 
 
-def warmup_cosine(warmup: float, floor: float = 0.01) -> Callable[[float], float]:
-    """Progress in [0, 1] -> factor on the learning rate: linear warm-up, then a cosine down to ``floor``."""
-
-    def factor(progress: float) -> float:
-        if progress < warmup:
-            return max(progress / warmup, 1e-3)
-        angle = math.pi * (progress - warmup) / (1 - warmup)
-        return floor + (1 - floor) * 0.5 * (1 + math.cos(angle))
-
-    return factor
+def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    """Use ``lr`` from now on."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr
 
 
 class WeightAverage(Generic[Module]):

@@ -21,7 +21,7 @@ from stemo.network.preprocessing import Preprocessing
 from stemo.network.spatial import SpatialEncoder
 from stemo.records import EMOTIONS
 from stemo.training.augment import Strength
-from stemo.training.boards import log_confusion, log_samples
+from stemo.training.boards import log_clips, log_confusion, log_samples
 from stemo.training.clip_stage import ClipSettings, fit_temperature, train_clips
 from stemo.training.clips import join, plan_sequences, plan_stills
 from stemo.training.collection import Collection, collect
@@ -123,6 +123,7 @@ def _spatial(run: Run, network: Network, pictures: Sequence[Still], valid: Seque
         epochs=given.epochs,
         batch=given.batch,
         lr=given.lr,
+        schedule=given.schedule,
         weight_decay=given.weight_decay,
         mixup=given.mixup,
         sizes=((given.small_share, given.small_size), (1.0, given.full_size)),
@@ -175,8 +176,10 @@ def _clips(
     )
     known = still_bank(network, valid, valid_landmarks, Preprocessing(), run.device)
     labels = labels_of(valid)
+    plan = join(plans)
+    log_clips(run.board, [still.image for still in pictures], plan.pictures, SMALL_MOTION)
     checkpoint = run.folder / "clips.safetensors"
-    train_clips(network, bank, join(plans), known, labels, settings, checkpoint, run.log, run.device)
+    train_clips(network, bank, plan, known, labels, settings, checkpoint, run.log, run.device)
 
 
 def _finish(run: Run, network: Network, valid: Sequence[Still], landmarks: np.ndarray) -> tuple[Path, dict[str, Any]]:

@@ -17,8 +17,9 @@ from stemo.network.spatial import SpatialEncoder, StillHead
 from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
 from stemo.training.datasets import Still
 from stemo.training.metrics import CategoryScore, score
-from stemo.training.optim import WeightAverage, make_optimiser, warmup_cosine
+from stemo.training.optim import WeightAverage, make_optimiser, set_rate
 from stemo.training.pictures import fit
+from stemo.training.schedules import Schedule, make_schedule
 from stemo.training.state import load_state, save_state
 
 PREPROCESSING = Preprocessing()
@@ -33,6 +34,7 @@ class SpatialSettings:
     batch: int = 128
     lr: float = 2e-3
     weight_decay: float = 1e-2
+    schedule: str = "cosine"
     warmup: float = 0.08
     sizes: tuple[tuple[float, int], ...] = ((0.8, 80), (1.0, 112))
     mixup: float = 0.2
@@ -88,26 +90,31 @@ def train_spatial(
     average = WeightAverage(network, settings.average)
     best = WeightAverage(network, 0.0).module
     modules = {"network": network, "average": average.module, "best": best}
+    schedule = make_schedule(settings.schedule, settings.warmup)
     epoch, top, waited = 0, 0.0, 0
     if checkpoint.exists():
         facts = load_state(checkpoint, modules, optimiser)
         epoch, top, waited, average.updates = facts["epoch"], facts["best"], facts["waited"], facts["updates"]
+        schedule.restore(facts.get("schedule", {}))
     while epoch < settings.epochs and waited <= settings.patience:
         started = time.monotonic()
-        loss = _epoch(network, average, optimiser, train, settings, epoch, device)
+        loss = _epoch(network, average, optimiser, schedule, train, settings, epoch, device)
         result = evaluate_stills(average.module, valid, input_size(1.0, settings), device)
         epoch += 1
         log("spatial/loss", loss, epoch)
+        log("spatial/lr", optimiser.param_groups[0]["lr"], epoch)
         log("spatial/valid_accuracy", result.accuracy, epoch)
         log("spatial/valid_macro_recall", result.macro_recall, epoch)
         for name, recall in result.per_class_recall.items():
             log(f"spatial/recall/{name}", recall, epoch)
         log("spatial/faces_per_second", len(train) / (time.monotonic() - started), epoch)
+        schedule.observe(result.accuracy)
         waited = 0 if result.accuracy > top else waited + 1
         if result.accuracy > top:
             top = result.accuracy
             best.load_state_dict(average.module.state_dict())
         facts = {"epoch": epoch, "best": top, "waited": waited, "updates": average.updates}
+        facts["schedule"] = schedule.state()
         save_state(checkpoint, modules, optimiser, facts)
     network.load_state_dict(best.state_dict())
     return top
@@ -122,20 +129,19 @@ def _epoch(
     network: StillNetwork,
     average: WeightAverage,
     optimiser: torch.optim.Optimizer,
+    schedule: Schedule,
     train: Sequence[Still],
     settings: SpatialSettings,
     epoch: int,
     device: torch.device,
 ) -> float:
-    schedule = warmup_cosine(settings.warmup)
     steps = max(1, len(train) // settings.batch)
     total = torch.zeros((), device=device)
     torch.manual_seed(settings.seed * 1000 + epoch)
     network.train()
     size = input_size((epoch + 1) / settings.epochs, settings)
     for step, batch in enumerate(_batches(train, settings, epoch, size, device)):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.lr * schedule((epoch + step / steps) / settings.epochs)
+        set_rate(optimiser, settings.lr * schedule.factor((epoch + step / steps) / settings.epochs))
         with torch.autocast(device.type, torch.bfloat16):
             logits, valence, arousal = network(batch.images)
         loss = still_loss(logits.float(), valence.float(), arousal.float(), batch, settings)
