@@ -22,7 +22,6 @@ def run_evaluate(
     from stemo.network.checkpoint import SHIPPED, load_weights
     from stemo.recognizer import choose_device
     from stemo.training.evaluation import predict_stills, report, score_prediction, write_metrics
-    from stemo.training.labels import MAJORITY_RULE
     from stemo.training.landmark_cache import still_features
 
     device = choose_device(settings.device)
@@ -33,7 +32,7 @@ def run_evaluate(
         landmarks = np.stack([still_features(landmarker, still.image) for still in tqdm(stills, disable=None)])
     prediction = predict_stills(network, stills, landmarks, facts.preprocessing, device)
     result = score_prediction(prediction, stills)
-    metrics = report(result, MAJORITY_RULE, network.probabilities(prediction), stills)
+    metrics = report(result, rule_of(data), network.probabilities(prediction), stills)
     say(f"data:          {data}{f' ({split})' if split else ''}")
     say(f"rule:          {metrics['rule']}")
     say(f"n:             {result.n} faces, landmarks found on {np.isfinite(landmarks).all(1).mean():.1%}")
@@ -58,3 +57,11 @@ def load(data: Path, split: str | None) -> Sequence[Still]:
         splits = ", ".join(sorted({still.split for still in stills}))
         raise DataError(f"data {str(data)!r} has no face to score: expected a split among {splits}, got {split!r}.")
     return kept
+
+
+def rule_of(data: Path) -> str:
+    """How faces get their labels in ``data``, in words."""
+    from stemo.training.datasets import scoring_rule
+    from stemo.training.fer2013 import fer2013_rule, is_fer2013
+
+    return fer2013_rule(data) if is_fer2013(data) else scoring_rule(data)

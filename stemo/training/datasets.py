@@ -17,6 +17,9 @@ from stemo.errors import DataError
 from stemo.records import EMOTIONS, Image
 from stemo.training.labels import (
     FERPLUS_COLUMNS,
+    FOLDER_RULE,
+    MAJORITY_RULE,
+    SEQUENCE_RULE,
     FloatArray,
     canonical_emotion,
     majority_label,
@@ -125,6 +128,15 @@ def load_stills(path: Path) -> list[Still]:
             f"emotion ({', '.join(EMOTIONS)}), got neither."
         )
     return stills
+
+
+def scoring_rule(path: Path) -> str:
+    """Which faces :func:`load_stills` gives a label, and which, in words."""
+    table = read_table(open_archive(path))
+    columns = set(table[0]) if table else set()
+    if "sequence" in columns:
+        return SEQUENCE_RULE
+    return MAJORITY_RULE if columns & set(FERPLUS_COLUMNS) else FOLDER_RULE
 
 
 def load_sequences(path: Path) -> list[LabelledSequence]:

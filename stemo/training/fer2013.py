@@ -11,7 +11,15 @@ import numpy as np
 from stemo.errors import DataError
 from stemo.records import EMOTIONS, Image
 from stemo.training.datasets import Still
-from stemo.training.labels import FERPLUS_COLUMNS, majority_label, one_hot, vote_distribution, weak_affect
+from stemo.training.labels import (
+    FER2013_RULE,
+    FERPLUS_COLUMNS,
+    MAJORITY_RULE,
+    majority_label,
+    one_hot,
+    vote_distribution,
+    weak_affect,
+)
 
 FER2013_ORDER = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 SIDE = 48
@@ -20,6 +28,11 @@ SIDE = 48
 def is_fer2013(path: Path) -> bool:
     """Whether ``path`` is ``fer2013.csv`` or a folder with it."""
     return _pixels(path).name == "fer2013.csv" and _pixels(path).is_file()
+
+
+def fer2013_rule(path: Path) -> str:
+    """Which faces :func:`load_fer2013` gives a label, and which, in words."""
+    return MAJORITY_RULE if _pixels(path).with_name("fer2013new.csv").is_file() else FER2013_RULE
 
 
 def load_fer2013(path: Path) -> list[Still]:

@@ -60,6 +60,10 @@ MAJORITY_RULE = (
     "remaining votes and is one of the seven"
 )
 
+SEQUENCE_RULE = "sequences, 7 classes: the first frame counts as Neutral, the last as the sequence's class"
+FOLDER_RULE = "ImageFolder, 7 classes: the folder's name is the class"
+FER2013_RULE = "FER2013's own labels, 7 classes"
+
 
 def canonical_emotion(name: str) -> str | None:
     """The name in :data:`stemo.records.EMOTIONS` for any common spelling, or ``None`` for another category."""
