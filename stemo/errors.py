@@ -7,7 +7,8 @@
     │   └── TruncatedError(3)  the input ended early; what was decoded has been kept
     ├── OutputError       (2)  the output cannot be written: exists, unwritable, disk full
     ├── ConfigError       (2)  a setting or flag is unknown or out of range
-    ├── WeightsError      (2)  weights are missing, tampered, of another kind, or pickled
+    ├── WeightsError      (2)  weights are unreadable, tampered, of another kind, or pickled
+    │   └── MissingError  (2)  weights are nowhere to be found
     └── DataError         (2)  a training or evaluation data set is not laid out as expected
 
 Messages follow one pattern: ``<thing> <value!r> <problem>: expected <...>, got <...>. <next step>``.
@@ -39,7 +40,11 @@ class ConfigError(StemoError):
 
 
 class WeightsError(StemoError):
-    """Weights are missing, tampered with, of another kind, or pickled."""
+    """Weights are unreadable, tampered with, of another kind, or pickled."""
+
+
+class MissingError(WeightsError):
+    """Weights are nowhere to be found: neither on this machine nor, where it is online, at their address."""
 
 
 class DataError(StemoError):

@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -13,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stemo.assets import locate
-from stemo.errors import ConfigError, WeightsError
+from stemo.assets import ASSETS, locate
+from stemo.errors import ConfigError, MissingError, WeightsError
 from stemo.faces import FaceAnalyzer
 from stemo.faces.geometry import landmark_features
 from stemo.faces.landmarks import BoxFinder, Landmarker, pose_angles
@@ -134,6 +135,22 @@ def test_bad_settings_and_files_are_one_line(tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match="cannot be loaded") as caught:
             door(bad)
         assert "\n" not in str(caught.value)
+
+
+def test_without_the_landmarker_yunet_finds_faces_alone(
+    photo: Image, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("STEMO_ASSETS", raising=False)
+    nowhere = replace(ASSETS["face_landmarker"], package=None, url=(tmp_path / "gone").as_uri())
+    monkeypatch.setitem(ASSETS, "face_landmarker", nowhere)
+    with pytest.raises(MissingError, match="was not found"):
+        FaceAnalyzer()
+    with FaceAnalyzer(detector=shared / "models" / "face_detection_yunet_2023mar.onnx") as analyzer:
+        seen = [analyzer.analyze(Frame(index, index / 25, photo)) for index in range(5)]
+    assert [[face.track_id for face in faces] for faces in seen] == [[1, 2]] * 5
+    assert all(face.landmarks is None and face.crop is not None for faces in seen for face in faces)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_nothing_reaches_stderr_even_without_closing() -> None:

@@ -38,7 +38,7 @@ def _frame(index: int) -> Frame:
 
 def test_busy_model_never_blocks_and_only_the_latest_frame_waits() -> None:
     gate = Gate()
-    with ObjectDetector(gate, every=1) as detector:
+    with ObjectDetector(gate, every=1, rest=0) as detector:
         assert detector.update(_frame(0)) == ()
         assert gate.started.wait(10)
         for index in (1, 2, 3):
@@ -57,6 +57,28 @@ def test_synchronous_mode_shows_every_kth_result_until_replaced() -> None:
     with ObjectDetector(gate, every=3, background=False) as detector:
         labels = [detector.update(_frame(index))[0].label for index in range(7)]
     assert labels == ["0", "0", "0", "3", "3", "3", "6"]
+
+
+def test_the_model_rests_in_proportion_to_its_work() -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def detect(self, image: Image) -> tuple[SceneObject, ...]:
+            assert image.ndim == 3
+            self.calls += 1
+            threading.Event().wait(0.02)
+            return ()
+
+    calls = []
+    for rest in (0.0, 9.0):
+        model = Slow()
+        with ObjectDetector(model, every=1, rest=rest) as detector:
+            for index in range(100):
+                detector.update(_frame(index))
+                threading.Event().wait(0.01)
+        calls.append(model.calls)
+    assert calls[0] > 2 * calls[1] > 0
 
 
 def _update_for_ten_seconds(detector: ObjectDetector) -> None:

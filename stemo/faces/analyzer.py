@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,16 +12,17 @@ from types import TracebackType
 from typing import TypeVar
 
 from stemo.assets import locate
-from stemo.errors import ConfigError
+from stemo.errors import ConfigError, MissingError
 from stemo.faces.alignment import align
 from stemo.faces.cuts import CutDetector
 from stemo.faces.detection import Detector, Tiled, Yunet
 from stemo.faces.finding import FaceFinder
 from stemo.faces.landmarks import BoxFinder, Landmarker
 from stemo.faces.tracking import Tracker
-from stemo.records import Face, Frame
+from stemo.records import Face, Frame, Image
 
 CLOSE_UP_THRESHOLD = 0.3
+LOG = logging.getLogger(__name__)
 
 Closable = TypeVar("Closable", Landmarker, BoxFinder)
 
@@ -29,8 +31,9 @@ class FaceAnalyzer:
     """Finds, reads, tracks and aligns up to ``max_faces`` faces in the frames of one stream.
 
     ``landmarker`` is MediaPipe's ``face_landmarker.task`` (``None``: the installed copy), ``detector`` YuNet as ONNX
-    (``None``: MediaPipe's own detector over tiles). Raises ConfigError for ``max_faces`` below 1, and WeightsError for
-    files that are missing or tampered with. Use it as a context manager, or :meth:`close` it.
+    (``None``: MediaPipe's own detector over tiles). Where the landmarker is nowhere to be found but ``detector`` is
+    given, faces have no landmarks, and a warning is logged. Raises ConfigError for ``max_faces`` below 1, and
+    WeightsError for files that are missing or tampered with. Use it as a context manager, or :meth:`close` it.
     """
 
     def __init__(self, max_faces: int = 4, *, landmarker: Path | None = None, detector: Path | None = None) -> None:
@@ -39,7 +42,7 @@ class FaceAnalyzer:
                 f"number of faces {max_faces!r} is out of range: expected 1 or more, got {max_faces}. Pass --faces 1"
             )
         self._closing = ExitStack()
-        self._finder = self._build(max_faces, locate("face_landmarker", landmarker), detector)
+        self._finder = self._build(max_faces, _landmarker(landmarker, detector), detector)
         self._tracker = Tracker()
         self._cuts = CutDetector()
 
@@ -62,17 +65,37 @@ class FaceAnalyzer:
     ) -> None:
         self.close()
 
-    def _build(self, max_faces: int, model: Path, yunet: Path | None) -> FaceFinder:
+    def _build(self, max_faces: int, model: Path | None, yunet: Path | None) -> FaceFinder:
+        given = Yunet(locate("face_detection_yunet", yunet)) if yunet is not None else None
+        if model is None:
+            assert given is not None
+            return FaceFinder(Blind(), Blind(), Blind(), given, given, max_faces)
         close_up = self._kept(partial(Landmarker, model, threshold=CLOSE_UP_THRESHOLD))
-        boxes: Detector = self._kept(partial(BoxFinder, model))
-        surveyor: Detector = Tiled(boxes)
-        if yunet is not None:
-            boxes = surveyor = Yunet(locate("face_detection_yunet", yunet))
+        boxes: Detector = given or self._kept(partial(BoxFinder, model))
         solo = self._kept(partial(Landmarker, model, max_faces=1, video=True))
         many = solo if max_faces == 1 else self._kept(partial(Landmarker, model, max_faces=max_faces, video=True))
-        return FaceFinder(solo, many, close_up, boxes, surveyor, max_faces)
+        return FaceFinder(solo, many, close_up, boxes, given or Tiled(boxes), max_faces)
 
     def _kept(self, make: Callable[[], Closable]) -> Closable:
         made = make()
         self._closing.callback(made.close)
         return made
+
+
+class Blind:
+    """Stands for a landmarker that is not there: reads nothing, so that faces are boxes only."""
+
+    def read(self, image: Image, time: float = 0.0) -> list[Face]:  # noqa: ARG002
+        """No face, whatever the picture."""
+        return []
+
+
+def _landmarker(given: Path | None, detector: Path | None) -> Path | None:
+    """The landmarker's file; ``None`` after one warning where it is nowhere and ``detector`` can do without."""
+    try:
+        return locate("face_landmarker", given)
+    except MissingError as error:
+        if detector is None:
+            raise
+        LOG.warning("warning: going on without landmarks, which makes readings less sure: %s", error)
+        return None

@@ -90,7 +90,7 @@ class BoxFinder:
     def __init__(self, model: Path, *, threshold: float = 0.5) -> None:
         with _quiet():
             self._native = _create_detector(model, threshold)
-            self.detect(np.zeros((64, 64, 3), np.uint8))
+        self.detect(np.zeros((64, 64, 3), np.uint8))
         self._finalizer = weakref.finalize(self, _release, self._native)
 
     def detect(self, image: Image) -> list[Face]:
@@ -98,7 +98,10 @@ class BoxFinder:
         import mediapipe as mp
 
         picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        return [_boxed(detection) for detection in self._native.detect(picture).detections]
+        # it may remark on any picture, depending on where that lies in memory
+        with _quiet():
+            found = self._native.detect(picture).detections
+        return [_boxed(detection) for detection in found]
 
     def close(self) -> None:
         """Frees the native graph. Closing twice is fine."""

@@ -15,6 +15,7 @@ from stemo.capture import Camera, Source, open_source
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
 from stemo.modes.live import Live, Meter, stopping
+from stemo.modes.processors import share_processors
 from stemo.modes.recorder import Recorder
 from stemo.modes.video import Say, describe, make_recognizer, open_scene
 from stemo.modes.window import Window, check_display
@@ -43,6 +44,7 @@ def run_realtime(
     was shown. Raises :class:`StemoError`; where the source breaks off, what was read is kept first.
     """
     _check_record(record)
+    share_processors()
     if window:
         check_display()
     stop = threading.Event()

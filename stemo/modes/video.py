@@ -14,6 +14,7 @@ from tqdm import tqdm
 from stemo.capture import Source, open_source
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
+from stemo.modes.processors import share_processors
 from stemo.output.contact import ContactSheet
 from stemo.output.data import output_name
 from stemo.output.hud import Hud
@@ -45,6 +46,7 @@ def run_video(
     Where the input ends early, everything decoded is kept and the error comes after the files are finished.
     """
     started = started or time.monotonic()
+    share_processors()
     output = output or default_output(spec)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(spec, start=settings.start, end=settings.end))
