@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   python main.py --video talk.mp4 --output talk_read.mp4 --format json,csv
   python main.py --realtime --camera 0 --record me.mp4
   python main.py --train --data ../shared/data
+  python main.py --prepare pictures --output prepared --classes bored,happy,neutral
   python main.py --evaluate ferplus.zip --output report
 """
 
@@ -38,6 +39,11 @@ def build_parser() -> Parser:
     modes.add_argument("--demo", action="store_true", help="the whole way on a bundled photograph, into ./demo")
     modes.add_argument("--train", action="store_true", help="train the network; continues where it stopped")
     modes.add_argument("--evaluate", metavar="DATA", help="score the network on labelled faces")
+    modes.add_argument("--explain", metavar="IN", help="draw what the network looks at on an image or a video")
+    modes.add_argument("--train-detector", metavar="DATA.yaml", help="fine-tune YOLOv8n on faces in YOLO format")
+    modes.add_argument("--compare-detectors", metavar="IN", help="what each face detector finds, and how fast")
+    modes.add_argument("--card", type=Path, metavar="WEIGHTS", help="write the model card beside weights")
+    modes.add_argument("--prepare", metavar="DATA", help="labelled faces as an ImageFolder, split by people")
     _add_output(parser)
     _add_recognition(parser)
     _add_training(parser)
@@ -104,13 +110,51 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
         from stemo.modes.train import run_train
 
         return run_train(settings.training, settings.recognition.device, options.weights, print)
+    if options.prepare:
+        from stemo.modes.prepare import run_prepare
+
+        return run_prepare(
+            Path(options.prepare), options.output, settings.training, options.split, options.overwrite, print
+        )
     if options.evaluate:
         from stemo.modes.evaluate import run_evaluate
 
-        return run_evaluate(Path(options.evaluate), options.output, settings.recognition, options.split, print)
+        return run_evaluate(
+            Path(options.evaluate),
+            options.output,
+            settings.recognition,
+            options.split,
+            print,
+            run=options.run,
+            groups=options.groups,
+        )
+    if options.card:
+        from stemo.modes.card import run_card
+
+        return run_card(options.card, print)
+    if options.explain:
+        from stemo.modes.explain import run_explain
+
+        return run_explain(
+            options.explain, options.output, settings.recognition, options.emotion, options.overwrite, print
+        )
+    if options.train_detector or options.compare_detectors:
+        return _detector_mode(options, settings)
     from stemo.modes.summary import run_summary
 
-    return run_summary(options.weights, options.overwrite, print)
+    network = settings.training
+    return run_summary(network.architecture, network.size, options.weights, options.overwrite, print)
+
+
+def _detector_mode(options: argparse.Namespace, settings: Settings) -> int:
+    if options.compare_detectors:
+        from stemo.modes.compare_detectors import run_compare_detectors
+
+        return run_compare_detectors(options.compare_detectors, settings.recognition, print)
+    from stemo.modes.train_detector import run_train_detector
+
+    path = Path(options.train_detector)
+    return run_train_detector(path, settings, options.name, options.weights, options.overwrite, print)
 
 
 def _flags(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -144,7 +188,8 @@ def _add_recognition(parser: Parser) -> None:
     group.add_argument("--objects", action=argparse.BooleanOptionalAction, help="scene objects (realtime: on)")
     group.add_argument("--object-weights", metavar="FILE", help="anything that ultralytics loads (default YOLOv8n)")
     group.add_argument("--landmarker", metavar="FILE", help="face_landmarker.task, where not the installed one")
-    group.add_argument("--face-detector", metavar="FILE", help="YuNet as ONNX, for small and many faces")
+    group.add_argument("--detector", help="what finds faces: mediapipe, yunet or yolo (default mediapipe)")
+    group.add_argument("--face-weights", metavar="FILE", help="of the face detector: YuNet as ONNX, or a YOLO model")
     group.add_argument("--camera", type=int, default=0, metavar="N", help="realtime: number of the camera (default 0)")
     group.add_argument("--source", metavar="FILE", help="realtime: a file, played at its own speed, for the camera")
     group.add_argument("--no-window", action="store_true", help="realtime: without a window")
@@ -153,8 +198,19 @@ def _add_recognition(parser: Parser) -> None:
 def _add_training(parser: Parser) -> None:
     group = parser.add_argument_group("training and evaluation")
     group.add_argument("--data", action="append", metavar="PATH", help="a data set, or a folder of them; repeatable")
-    group.add_argument("--epochs", type=int, metavar="N", help="epochs of the spatial stage")
+    group.add_argument("--classes", metavar="A,B,..", help="categories, stemo's or your own (default the seven)")
+    group.add_argument("--epochs", type=int, metavar="N", help="epochs of the spatial stage, or of the detector")
+    group.add_argument("--architecture", help="stemo, resnet_se or resnet50 (default stemo)")
+    group.add_argument("--size", help="of stemo: base, small or tiny (default base)")
+    group.add_argument("--optimiser", help="adamw or sgd (default adamw)")
     group.add_argument("--schedule", help="of the learning rate: cosine, plateau, step or onecycle (default cosine)")
     group.add_argument("--name", help="the run's folder below runs/ (default emotion_recognition)")
     group.add_argument("--seed", type=int, metavar="N", help="seed of the run")
-    group.add_argument("--split", metavar="NAME", help="evaluate: only rows of this usage or split folder")
+    group.add_argument("--emotion", metavar="NAME", help="explain: the category (default the one that is read)")
+    group.add_argument(
+        "--split", metavar="NAME", help="evaluate: only this split; prepare: shares (default 0.8,0.1,0.1)"
+    )
+    group.add_argument(
+        "--groups", action="append", default=[], metavar="COLUMN", help="evaluate: figures for each group; repeatable"
+    )
+    group.add_argument("--run", type=Path, metavar="FOLDER", help="evaluate: a training's folder, for its curves")

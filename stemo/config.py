@@ -29,7 +29,8 @@ class RecognitionSettings:
     object_weights: str | None = None
     object_every: int = 5
     landmarker: str | None = None
-    face_detector: str | None = None
+    detector: str = "mediapipe"
+    face_weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,17 @@ class TrainingSettings:
     """How the network is trained; ``epochs`` are those of the spatial stage, the longest."""
 
     data: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     name: str = "emotion_recognition"
+    architecture: str = "stemo"
+    size: str = "base"
     epochs: int = 24
     clip_epochs: int = 3
     joint_epochs: int = 1
     batch: int = 128
     lr: float = 1e-3
     schedule: str = "cosine"
+    optimiser: str = "adamw"
     weight_decay: float = 1e-4
     mixup: float = 0.2
     small_size: int = 80

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,8 @@ class Recognizer:
     ``weights`` is a safetensors file with its JSON beside it (``None``: the shipped ones), ``device`` one of auto, cpu,
     cuda, cuda:N and mps, ``backend`` one of auto, torch and onnx (faster on CPUs), ``faces`` the most faces read per
     frame, ``smoothing`` the number of readings in the moving average (1 for none) and ``ema`` in (0, 1] its
-    exponential alternative. ``landmarker`` and ``detector`` are paths of MediaPipe's ``face_landmarker.task`` and of
-    YuNet, where the installed landmarker shall not be used.
+    exponential alternative. ``landmarker`` is the path of MediaPipe's ``face_landmarker.task`` where the installed one
+    shall not be used; ``detector`` is one of mediapipe, yunet and yolo, and ``face_weights`` the path of its weights.
 
     Raises :class:`stemo.StemoError` with one clear line for anything that cannot work.
     """
@@ -42,15 +43,23 @@ class Recognizer:
         smoothing: int = 5,
         ema: float | None = None,
         landmarker: Path | None = None,
-        detector: Path | None = None,
+        detector: str = "mediapipe",
+        face_weights: Path | None = None,
     ) -> None:
         self.device = choose_device(device)
         self.network, self.facts = load_weights(Path(weights) if weights else SHIPPED)
         self.faces = faces
         self.backend = backend
-        self._smoothing = (smoothing, ema)
-        self._models = (landmarker, detector)
-        _smoother(smoothing, ema)
+        self.analyzer = partial(
+            FaceAnalyzer,
+            faces,
+            landmarker=landmarker,
+            detector=detector,
+            face_weights=face_weights,
+            device=str(self.device),
+        )
+        self.smoother = partial(_smoother, smoothing, ema)
+        self.smoother()  # settings out of range are an error here, not in the middle of a video
 
     def video(self, source: Path | str, *, start: float | None = None, end: float | None = None) -> Iterator[Reading]:
         """Readings of a video file, image folder or stream address, frame by frame and face by face.
@@ -80,11 +89,10 @@ class Recognizer:
     @contextlib.contextmanager
     def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
         """The stages for one stream, loaded and warm, so that its first frame takes no longer than the others."""
-        landmarker, detector = self._models
         stream = StreamReader(self.network, self.facts.preprocessing, self.device, self.backend)
         stream.warm_up()
-        with FaceAnalyzer(self.faces, landmarker=landmarker, detector=detector) as analyzer:
-            yield Pipeline(analyzer, FaceReader(stream, self.facts), _smoother(*self._smoothing), scene)
+        with self.analyzer() as analyzer:
+            yield Pipeline(analyzer, FaceReader(stream, self.facts), self.smoother(), scene)
 
 
 class FaceReader:
@@ -96,7 +104,7 @@ class FaceReader:
 
     def read(self, faces: Sequence[Face], time: float) -> list[Affect]:
         """Read the faces of the frame at ``time`` seconds, in their order."""
-        values = self.stream.read([_observation(face) for face in faces], time)
+        values = self.stream.read([observe(face) for face in faces], time)
         return [
             Affect(tuple(probabilities), valence, arousal, self.labels) for probabilities, valence, arousal in values
         ]
@@ -122,7 +130,8 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _observation(face: Face) -> Observation:
+def observe(face: Face) -> Observation:
+    """A face with its crop, as the network takes it."""
     assert face.crop is not None
     features = None
     if face.landmarks is not None and face.blendshapes is not None and face.pose is not None:

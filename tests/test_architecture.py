@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 DOORS = {
     "mediapipe": {"faces/landmarks.py"},
-    "ultralytics": {"faces/objects.py"},
+    "ultralytics": {"faces/yolo.py", "training/detector.py"},
     "av": {"capture", "output/video.py", "output/sound.py"},
     "fastapi": {"server"},
     "uvicorn": {"server"},

@@ -146,7 +146,8 @@ def test_without_the_landmarker_yunet_finds_faces_alone(
     monkeypatch.setitem(ASSETS, "face_landmarker", nowhere)
     with pytest.raises(MissingError, match="was not found"):
         FaceAnalyzer()
-    with FaceAnalyzer(detector=shared / "models" / "face_detection_yunet_2023mar.onnx") as analyzer:
+    yunet = shared / "models" / "face_detection_yunet_2023mar.onnx"
+    with FaceAnalyzer(detector="yunet", face_weights=yunet) as analyzer:
         seen = [analyzer.analyze(Frame(index, index / 25, photo)) for index in range(5)]
     assert [[face.track_id for face in faces] for faces in seen] == [[1, 2]] * 5
     assert all(face.landmarks is None and face.crop is not None for faces in seen for face in faces)
@@ -184,7 +185,7 @@ def _spans(faces: list[list[Face]]) -> dict[int, list[int]]:
 
 def test_several_faces_have_stable_ids(shared: Path) -> None:
     yunet = shared / "models" / "face_detection_yunet_2023mar.onnx"
-    with FaceAnalyzer(6, detector=yunet) as analyzer:
+    with FaceAnalyzer(6, detector="yunet", face_weights=yunet) as analyzer:
         seen = [analyzer.analyze(frame) for frame in _frames(shared / "videos" / "several_faces.mp4")]
     spans = _spans(seen)
     # four scenes, from frames 0, 20, 82 and 211: nobody keeps an id over a cut

@@ -12,16 +12,16 @@ from conftest import ROOT
 from stemo.errors import ConfigError
 from stemo.network.engine import OnnxEngine, make_engine
 from stemo.network.export import GRAPHS
-from stemo.network.model import FrameFeatures, Network
+from stemo.network.model import SIZES, FrameFeatures, Network
 from stemo.network.preprocessing import Preprocessing
 
 CPU = torch.device("cpu")
 
 
-def awake(classes: int, seed: int) -> Network:
+def awake(classes: int, seed: int, size: str = "base") -> Network:
     """A network in which no parameter is zero or one, so that none can be forgotten unseen."""
     torch.manual_seed(seed)
-    network = Network(classes).eval()
+    network = Network(classes, size=size).eval()
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if value.dtype == torch.float32 and value.ndim:
@@ -29,13 +29,16 @@ def awake(classes: int, seed: int) -> Network:
     return network
 
 
-@pytest.mark.parametrize(("classes", "faces"), [(7, 1), (7, 3), (5, 2)])
-def test_onnx_reads_like_torch(classes: int, faces: int) -> None:
-    network = awake(classes, faces)
+@pytest.mark.parametrize(
+    ("classes", "faces", "size"), [(7, 1, "base"), (7, 3, "base"), (5, 2, "base"), (7, 1, "small"), (7, 2, "tiny")]
+)
+def test_onnx_reads_like_torch(classes: int, faces: int, size: str) -> None:
+    network = awake(classes, faces, size)
     engine, pictures = OnnxEngine(network), torch.randn(faces, 1, 224, 224)
     landmarks = torch.randn(faces, 205)
     landmarks[0] = torch.nan
-    clip = FrameFeatures(torch.rand(faces, 16, 512), torch.rand(faces, 16, 512), torch.randn(faces, 16, 128))
+    wide = SIZES[size]
+    clip = FrameFeatures(*(torch.rand(faces, 16, c) for c in (wide.channels[3], wide.channels[3], wide.landmark[2])))
     with torch.inference_mode():
         for one, other in zip(
             (*network.encode_frames(pictures, landmarks), *network.read_clip(clip)),
@@ -88,7 +91,9 @@ def test_shipped_graphs_are_those_of_the_network(tmp_path: object) -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True, capture_output=True)
     import onnx
 
-    for name in ("frame.onnx", "clip.onnx"):
+    names = sorted(path.name for path in GRAPHS.glob("*.onnx"))
+    assert names == sorted(f"{size}_{part}.onnx" for size in SIZES for part in ("frame", "clip"))
+    for name in names:
         fresh = onnx.load(f"{tmp_path}/{name}", load_external_data=False)
         shipped = onnx.load(str(GRAPHS / name), load_external_data=False)
         assert [node.op_type for node in fresh.graph.node] == [node.op_type for node in shipped.graph.node]

@@ -8,19 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemo.records import EMOTIONS
+from stemo.training.class_set import ClassSet
+from stemo.training.datasets import LabelledFace, Still
 from stemo.training.labels import (
     CIRCUMPLEX,
     FERPLUS_COLUMNS,
     canonical_emotion,
-    majority_label,
+    circumplex,
+    majority_name,
+    named_votes,
     one_hot,
-    vote_distribution,
     weak_affect,
 )
 
 
 def votes(**counts: int) -> np.ndarray:
     return np.array([counts.get(column, 0) for column in FERPLUS_COLUMNS])
+
+
+def still(counts: np.ndarray) -> Still | None:
+    """What the seven make of votes (10,)."""
+    picture = np.zeros((2, 2, 3), np.uint8)
+    return ClassSet().still(LabelledFace("a", picture, named_votes(counts), majority_name(counts)))
 
 
 @pytest.mark.parametrize(
@@ -37,26 +46,32 @@ def votes(**counts: int) -> np.ndarray:
     ],
 )
 def test_majority_rule(given_votes: np.ndarray, expected: str | None) -> None:
-    label = majority_label(given_votes)
+    found = still(given_votes)
+    label = None if found is None else found.label
     assert (None if label is None else EMOTIONS[label]) == expected
 
 
 def test_distribution_ignores_single_votes_and_sums_to_one() -> None:
-    found = vote_distribution(votes(happiness=6, neutral=3, fear=1))
+    found = still(votes(happiness=6, neutral=3, fear=1))
     assert found is not None
-    assert found[EMOTIONS.index("Fear")] == 0
-    assert found[EMOTIONS.index("Happy")] == pytest.approx(6 / 9)
-    assert vote_distribution(votes(contempt=5, happiness=5)) is None
+    assert found.distribution[EMOTIONS.index("Fear")] == 0
+    assert found.distribution[EMOTIONS.index("Happy")] == pytest.approx(6 / 9)
+    assert still(votes(contempt=5, happiness=5)) is None
 
 
 @given(st.lists(st.integers(0, 10), min_size=10, max_size=10))
-def test_whatever_the_rule_keeps_has_a_distribution_with_that_top(counts: list[int]) -> None:
-    label = majority_label(np.array(counts))
-    if label is not None:
-        distribution = vote_distribution(np.array(counts))
-        assert distribution is not None
-        assert int(distribution.argmax()) == label
-        assert float(distribution.sum()) == pytest.approx(1, abs=1e-6)
+def test_whatever_the_rule_labels_has_a_distribution_with_that_top(counts: list[int]) -> None:
+    name = majority_name(np.array(counts))
+    found = still(np.array(counts))
+    if name in EMOTIONS:
+        assert found is not None
+        assert found.label == EMOTIONS.index(name) == int(found.distribution.argmax())
+    assert found is None or float(found.distribution.sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_circumplex_of_votes_is_that_of_the_named_among_the_seven() -> None:
+    assert circumplex({"Happy": 2, "contempt": 7}) == weak_affect(one_hot(EMOTIONS.index("Happy")))
+    assert np.isnan(circumplex({"contempt": 7})).all()
 
 
 def test_weak_affect_moves_from_rest_to_the_category() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from stemo.network.frame_network import FrameNetwork
 from stemo.network.model import Network
 from stemo.network.spatial import SpatialEncoder
 from stemo.records import EMOTIONS
@@ -20,7 +21,7 @@ from stemo.training.labels import one_hot, weak_affect
 from stemo.training.metrics import score
 from stemo.training.optim import WeightAverage
 from stemo.training.pictures import fit
-from stemo.training.spatial_stage import SpatialSettings, StillNetwork, evaluate_stills, train_spatial
+from stemo.training.spatial_stage import SpatialSettings, evaluate_stills, train_spatial
 
 CPU = torch.device("cpu")
 STILL = Strength(0, 0, 0, 0, 0, 0, 0, 0)
@@ -45,9 +46,9 @@ def settings(epochs: int, **changes: Any) -> SpatialSettings:
     )
 
 
-def fresh() -> StillNetwork:
+def fresh() -> FrameNetwork:
     torch.manual_seed(0)
-    return StillNetwork(SpatialEncoder((16, 16, 32, 32)), len(EMOTIONS))
+    return FrameNetwork(SpatialEncoder((16, 16, 32, 32)), 32, len(EMOTIONS))
 
 
 def nothing(name: str, value: float, step: int) -> None:

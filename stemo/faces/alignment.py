@@ -28,8 +28,12 @@ def align(image: Image, landmarks: Array | None, box: Box) -> Image:
     ``landmarks`` (478 3) in pixels of ``image`` turn it upright; without them ``box`` alone is used, and the crop keeps
     the picture's roll. Parts of the crop outside the picture repeat its border.
     """
-    matrix = from_box(box) if landmarks is None else from_landmarks(landmarks)
-    return warp(image, matrix)
+    return warp(image, crop_matrix(landmarks, box))
+
+
+def crop_matrix(landmarks: Array | None, box: Box) -> Matrix:
+    """The similarity (2 3) from picture to crop pixels that :func:`align` uses; its inverse leads back."""
+    return from_box(box) if landmarks is None else from_landmarks(landmarks)
 
 
 def anchors(landmarks: Array) -> Matrix:

@@ -9,40 +9,54 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 from stemo.assets import locate
 from stemo.errors import ConfigError, MissingError
 from stemo.faces.alignment import align
 from stemo.faces.cuts import CutDetector
-from stemo.faces.detection import Detector, Tiled, Yunet
+from stemo.faces.detection import Detectors, check_detector, open_detectors
 from stemo.faces.finding import FaceFinder
-from stemo.faces.landmarks import BoxFinder, Landmarker
+from stemo.faces.landmarks import Landmarker
 from stemo.faces.tracking import Tracker
 from stemo.records import Face, Frame, Image
 
 CLOSE_UP_THRESHOLD = 0.3
 LOG = logging.getLogger(__name__)
 
-Closable = TypeVar("Closable", Landmarker, BoxFinder)
-
 
 class FaceAnalyzer:
     """Finds, reads, tracks and aligns up to ``max_faces`` faces in the frames of one stream.
 
-    ``landmarker`` is MediaPipe's ``face_landmarker.task`` (``None``: the installed copy), ``detector`` YuNet as ONNX
-    (``None``: MediaPipe's own detector over tiles). Where the landmarker is nowhere to be found but ``detector`` is
-    given, faces have no landmarks, and a warning is logged. Raises ConfigError for ``max_faces`` below 1, and
-    WeightsError for files that are missing or tampered with. Use it as a context manager, or :meth:`close` it.
+    ``landmarker`` is MediaPipe's ``face_landmarker.task`` (``None``: the installed copy), ``detector`` one of
+    mediapipe, yunet and yolo, with its ``face_weights`` on ``device`` as
+    :func:`stemo.faces.detection.open_detectors` takes them. Where the landmarker is nowhere to be found but another
+    detector is chosen, faces have no landmarks, and a warning is logged. Raises ConfigError for ``max_faces`` below 1
+    and for detectors that cannot be, and WeightsError for files that are missing or tampered with. Use it as a context
+    manager, or :meth:`close` it.
     """
 
-    def __init__(self, max_faces: int = 4, *, landmarker: Path | None = None, detector: Path | None = None) -> None:
+    def __init__(
+        self,
+        max_faces: int = 4,
+        *,
+        landmarker: Path | None = None,
+        detector: str = "mediapipe",
+        face_weights: Path | None = None,
+        device: str = "cpu",
+    ) -> None:
         if max_faces < 1:
             raise ConfigError(
                 f"number of faces {max_faces!r} is out of range: expected 1 or more, got {max_faces}. Pass --faces 1"
             )
+        check_detector(detector, face_weights)
         self._closing = ExitStack()
-        self._finder = self._build(max_faces, _landmarker(landmarker, detector), detector)
+        try:
+            model = _landmarker(landmarker, detector)
+            found = open_detectors(detector, face_weights, landmarker=model, device=device)
+            self._finder = self._build(max_faces, model, self._closing.enter_context(found))
+        except BaseException:
+            self._closing.close()
+            raise
         self._tracker = Tracker()
         self._cuts = CutDetector()
 
@@ -65,18 +79,15 @@ class FaceAnalyzer:
     ) -> None:
         self.close()
 
-    def _build(self, max_faces: int, model: Path | None, yunet: Path | None) -> FaceFinder:
-        given = Yunet(locate("face_detection_yunet", yunet)) if yunet is not None else None
+    def _build(self, max_faces: int, model: Path | None, detectors: Detectors) -> FaceFinder:
         if model is None:
-            assert given is not None
-            return FaceFinder(Blind(), Blind(), Blind(), given, given, max_faces)
+            return FaceFinder(Blind(), Blind(), Blind(), *detectors, max_faces)
         close_up = self._kept(partial(Landmarker, model, threshold=CLOSE_UP_THRESHOLD))
-        boxes: Detector = given or self._kept(partial(BoxFinder, model))
         solo = self._kept(partial(Landmarker, model, max_faces=1, video=True))
         many = solo if max_faces == 1 else self._kept(partial(Landmarker, model, max_faces=max_faces, video=True))
-        return FaceFinder(solo, many, close_up, boxes, given or Tiled(boxes), max_faces)
+        return FaceFinder(solo, many, close_up, *detectors, max_faces)
 
-    def _kept(self, make: Callable[[], Closable]) -> Closable:
+    def _kept(self, make: Callable[[], Landmarker]) -> Landmarker:
         made = make()
         self._closing.callback(made.close)
         return made
@@ -90,12 +101,12 @@ class Blind:
         return []
 
 
-def _landmarker(given: Path | None, detector: Path | None) -> Path | None:
+def _landmarker(given: Path | None, detector: str) -> Path | None:
     """The landmarker's file; ``None`` after one warning where it is nowhere and ``detector`` can do without."""
     try:
         return locate("face_landmarker", given)
     except MissingError as error:
-        if detector is None:
+        if detector == "mediapipe":
             raise
         LOG.warning("warning: going on without landmarks, which makes readings less sure: %s", error)
         return None

@@ -1,23 +1,81 @@
-"""Detectors of faces as boxes: YuNet where its file is given, and any detector repeated over tiles."""
+"""Detectors of faces as boxes, behind one interface: MediaPipe's own, YuNet, and any YOLO model for faces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import difflib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
-from stemo.errors import WeightsError
+from stemo.assets import locate
+from stemo.errors import ConfigError, WeightsError
+from stemo.faces.landmarks import BoxFinder
 from stemo.faces.regions import merge, moved
+from stemo.faces.yolo import Purpose, Yolo
 from stemo.records import Box, Face, Image
+
+DETECTORS = ("mediapipe", "yunet", "yolo")
+FACES = Purpose("face weights", "Check --face-weights, or leave out --detector")
 
 
 class Detector(Protocol):
-    """Anything that finds faces as boxes with scores in a picture (h w 3), RGB uint8."""
+    """Anything that finds faces as boxes with scores in [0, 1] in a picture (h w 3), RGB uint8."""
 
     def detect(self, image: Image) -> list[Face]: ...
+
+
+class Detectors(NamedTuple):
+    """A detector for the two places where one is needed: windows around a face (``near``), whole pictures (``far``)."""
+
+    near: Detector
+    far: Detector
+
+
+@contextlib.contextmanager
+def open_detectors(
+    name: str, weights: Path | None = None, *, landmarker: Path | None = None, device: str = "cpu"
+) -> Iterator[Detectors]:
+    """The detector ``name``, one of :data:`DETECTORS`, until the context ends.
+
+    ``weights`` are YuNet as ONNX (``None``: the installed copy) or a YOLO model for faces, which runs on ``device``;
+    ``landmarker`` is MediaPipe's ``face_landmarker.task``, which carries its detector (``None``: the installed copy).
+    Raises ConfigError as :func:`check_detector` does, and WeightsError for files that are missing or of another kind.
+    """
+    check_detector(name, weights)
+    if name == "mediapipe":
+        with contextlib.closing(BoxFinder(locate("face_landmarker", landmarker))) as boxes:
+            yield Detectors(boxes, Tiled(boxes))
+    elif name == "yunet":
+        yunet = Yunet(locate("face_detection_yunet", weights, download=False))
+        yield Detectors(yunet, yunet)
+    else:
+        assert weights is not None
+        yolo = YoloFaces(weights, device=device)
+        yield Detectors(yolo, yolo)
+
+
+def check_detector(name: str, weights: Path | None) -> None:
+    """Raise ConfigError for an unknown detector, for ``yolo`` without weights, and for ``mediapipe`` with some."""
+    if name not in DETECTORS:
+        near = difflib.get_close_matches(name, DETECTORS, 1)
+        raise ConfigError(
+            f"detector {name!r} is unknown: expected one of {', '.join(DETECTORS)}, got {name!r}."
+            + (f" Did you mean {near[0]}?" if near else "")
+        )
+    if name == "yolo" and weights is None:
+        raise ConfigError(
+            "detector 'yolo' lacks its weights: expected --face-weights FILE, got none. "
+            "Give a YOLO model for faces, or make one: python main.py --train-detector DATA.yaml"
+        )
+    if name == "mediapipe" and weights is not None:
+        raise ConfigError(
+            f"face weights {str(weights)!r} have no use: expected them with --detector yunet or yolo, got mediapipe. "
+            "Add --detector yunet (ONNX of the OpenCV zoo) or --detector yolo"
+        )
 
 
 class Yunet:
@@ -50,6 +108,34 @@ class Yunet:
         self._native.setInputSize(size)
         _, found = self._native.detect(cv2.cvtColor(np.ascontiguousarray(small), cv2.COLOR_RGB2BGR))
         return [moved(_boxed(row), 1 / scale, 0.0, 0.0) for row in (found if found is not None else ())]
+
+
+class YoloFaces:
+    """A YOLO model with one class, or with classes named as faces; see :class:`stemo.faces.yolo.Yolo` for the rest.
+
+    Its boxes are as those of the data that it learned from. Raises WeightsError for a model that knows no faces.
+    """
+
+    def __init__(self, weights: Path, *, threshold: float = 0.35, device: str = "cpu") -> None:
+        self._model = Yolo(weights, FACES, threshold=threshold, device=device)
+        self._labels = face_labels(self._model.names)
+        if not self._labels:
+            known = ", ".join(self._model.names[:3])
+            raise WeightsError(
+                f"face weights {str(weights)!r} find no faces: expected one class, or one with 'face' in its name, "
+                f"got {len(self._model.names)} ({known}, ...). Make some: python main.py --train-detector DATA.yaml"
+            )
+
+    def detect(self, image: Image) -> list[Face]:
+        """The faces in ``image`` (h w 3): box and score, the surest first."""
+        seen = self._model.detect(image)
+        return [Face(box=thing.box, score=thing.confidence) for thing in seen if thing.label in self._labels]
+
+
+def face_labels(names: Iterable[str]) -> frozenset[str]:
+    """Those of a detector's class names that mean a face: the only one there is, or all with "face" in them."""
+    known = tuple(names)
+    return frozenset(known if len(known) == 1 else [name for name in known if "face" in name.lower()])
 
 
 class Tiled:

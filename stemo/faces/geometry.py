@@ -16,8 +16,20 @@ KEY_POINTS: tuple[int, ...] = (  # "right" and "left" are the subject's own
     78, 81, 13, 311, 308, 402, 14, 178,                   # inner lips
     172, 152, 397,                                        # jaw: right corner, chin, left corner
 )
+BLENDSHAPE_NAMES: tuple[str, ...] = (  # in MediaPipe's order
+    "neutral", "brow down left", "brow down right", "brow inner up", "brow outer up left", "brow outer up right",
+    "cheek puff", "cheek squint left", "cheek squint right", "eye blink left", "eye blink right",
+    "eye look down left", "eye look down right", "eye look in left", "eye look in right", "eye look out left",
+    "eye look out right", "eye look up left", "eye look up right", "eye squint left", "eye squint right",
+    "eye wide left", "eye wide right", "jaw forward", "jaw left", "jaw open", "jaw right", "mouth close",
+    "mouth dimple left", "mouth dimple right", "mouth frown left", "mouth frown right", "mouth funnel", "mouth left",
+    "mouth lower down left", "mouth lower down right", "mouth press left", "mouth press right", "mouth pucker",
+    "mouth right", "mouth roll lower", "mouth roll upper", "mouth shrug lower", "mouth shrug upper",
+    "mouth smile left", "mouth smile right", "mouth stretch left", "mouth stretch right", "mouth upper up left",
+    "mouth upper up right", "nose sneer left", "nose sneer right",
+)
 # fmt: on
-BLENDSHAPES = 52
+BLENDSHAPES = len(BLENDSHAPE_NAMES)
 FEATURE_SIZE = 3 * len(KEY_POINTS) + BLENDSHAPES + 3
 
 RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)

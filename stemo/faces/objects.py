@@ -1,23 +1,21 @@
-"""The only door to ultralytics: everything else in the picture, found in the background."""
+"""Everything else in the picture, found in the background."""
 
 from __future__ import annotations
 
-import logging
 import os
-import textwrap
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Protocol
 
 from stemo.assets import locate
-from stemo.errors import StemoError, WeightsError
+from stemo.errors import StemoError
+from stemo.faces.yolo import Purpose, Yolo
 from stemo.records import Frame, Image, SceneObject
 
 WORK = 24.0  # rest per work on one processor: an eleventh of two, were all of them used
+OBJECTS = Purpose("object weights", "Check --object-weights, or run with --no-objects")
 
 
 class Model(Protocol):
@@ -54,7 +52,8 @@ class ObjectDetector:
 
         Raises WeightsError when they are missing or cannot be loaded; the caller may warn and go on without objects.
         """
-        return cls(Yolo(locate("yolov8n") if weights is None else weights), every=every, background=background)
+        model = Yolo(locate("yolov8n") if weights is None else weights, OBJECTS)
+        return cls(model, every=every, background=background)
 
     def update(self, frame: Frame) -> tuple[SceneObject, ...]:
         """The latest objects known, after handing ``frame`` on if it is its turn. Raises what the model raised."""
@@ -110,53 +109,3 @@ class ObjectDetector:
             self._changed.wait_for(lambda: self._closed or self._waiting is not None)
             image, self._waiting = self._waiting, None
             return None if self._closed else image
-
-
-class Yolo:
-    """A detection model through ultralytics; ``threshold`` is the least confidence, in [0, 1].
-
-    Nothing is downloaded, installed or printed: ``weights`` must be a file or folder that exists (WeightsError).
-    """
-
-    def __init__(self, weights: Path, *, threshold: float = 0.35) -> None:
-        if not Path(weights).exists():
-            raise WeightsError(
-                f"object weights {str(weights)!r} do not exist: expected a file or folder that ultralytics loads, "
-                "got nothing. Check --object-weights, or run with --no-objects"
-            )
-        self._threshold = threshold
-        self._native = _load(Path(weights))
-
-    def detect(self, image: Image) -> tuple[SceneObject, ...]:
-        """The objects in ``image`` (h w 3), RGB uint8, the surest first."""
-        bgr = np.ascontiguousarray(image[..., ::-1])
-        result = self._native.predict(bgr, conf=self._threshold, device="cpu", verbose=False)[0]
-        boxes, confidences, labels = result.boxes.xyxy.tolist(), result.boxes.conf.tolist(), result.boxes.cls.tolist()
-        found = [
-            SceneObject(str(result.names[int(label)]), float(confidence), (left, top, right, bottom))
-            for (left, top, right, bottom), confidence, label in zip(boxes, confidences, labels, strict=True)
-        ]
-        return tuple(sorted(found, key=lambda thing: -thing.confidence))
-
-
-def _load(weights: Path) -> Any:
-    # ultralytics reads these when it is first imported
-    os.environ.update(YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true", YOLO_VERBOSE="false")
-    from ultralytics.models import YOLO
-
-    logging.getLogger("ultralytics").setLevel(logging.ERROR)
-    try:
-        native = YOLO(str(weights), task="detect", verbose=False)
-        # the first prediction is the one that opens the weights
-        native.predict(np.zeros((64, 64, 3), np.uint8), device="cpu", verbose=False)
-        return native
-    except (RuntimeError, ValueError, OSError, TypeError, AttributeError, KeyError, ImportError) as error:
-        raise _unloadable(weights, error) from error
-
-
-def _unloadable(weights: Path, error: Exception) -> WeightsError:
-    reason = textwrap.shorten(str(error) or type(error).__name__, 120)
-    return WeightsError(
-        f"object weights {str(weights)!r} cannot be loaded: expected a detection model of ultralytics, got {reason}. "
-        "Check --object-weights, or run with --no-objects"
-    )

@@ -8,15 +8,18 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from stemo.errors import OutputError
+from stemo.network.architectures import build, describe, name_of
 from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights, save_weights
 from stemo.network.cost import part_costs
-from stemo.network.model import Network
+from stemo.network.model import FaceNetwork
 
 
-def run_summary(weights: str | None, overwrite: bool, say: Callable[[str], None]) -> int:
+def run_summary(
+    architecture: str, size: str, weights: str | None, overwrite: bool, say: Callable[[str], None]
+) -> int:
     """Print the table; with ``weights``, write the shipped weights there (fresh ones where none are shipped)."""
-    network, facts = load_weights(SHIPPED) if SHIPPED.exists() else (Network(), WeightFacts())
-    costs = part_costs(network)
+    network, facts = _network(architecture, size)
+    costs = part_costs(network, facts.input_size)
     total = sum(cost.parameters for cost in costs)
     macs = sum(cost.macs for cost in costs)
     say(f"{'part':<40}{'parameters':>14}{'MMAC per frame':>18}")
@@ -39,3 +42,19 @@ def run_summary(weights: str | None, overwrite: bool, say: Callable[[str], None]
             ) from error
         say(f"wrote {path} and {path.with_suffix('.json').name}")
     return 0
+
+
+def _network(architecture: str, size: str) -> tuple[FaceNetwork, WeightFacts]:
+    """The shipped network of that kind, or a fresh one."""
+    described, name = describe(architecture, size), name_of(architecture, size)
+    shipped = SHIPPED.with_name(f"{name}.safetensors")
+    if shipped.exists():
+        return load_weights(shipped)
+    network = build(architecture, size)
+    return network, WeightFacts(
+        name=name,
+        architecture=architecture,
+        size=size,
+        input_size=described.input_size,
+        clip_length=network.length,
+    )

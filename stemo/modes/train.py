@@ -19,7 +19,10 @@ def run_train(settings: TrainingSettings, device: str, weights: str | None, say:
 
     if not settings.data:
         raise ConfigError("data set is not given: expected --data PATH, got none. See: python main.py --help")
-    path, metrics = train(settings, RUNS, choose_device(device), say)
+    result = train(settings, RUNS, choose_device(device), say)
+    if result is None:
+        return 0  # one of several processes, and not the first
+    path, metrics = result
     say(
         f"valid: accuracy {metrics['accuracy']:.2%}, macro recall {metrics['macro_recall']:.2%}, n {metrics['n']} "
         f"({metrics['rule']})"

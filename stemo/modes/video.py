@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -23,8 +24,8 @@ from stemo.output.sinks import RowSink, VideoSink
 from stemo.output.video import VideoWriter
 from stemo.pipeline import Scene, Sink, deliver
 from stemo.recognizer import Recognizer
-from stemo.records import FrameResult
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -51,12 +52,12 @@ def run_video(
     with ExitStack() as stack:
         source = stack.enter_context(open_source(spec, start=settings.start, end=settings.end))
         check_output(output, no_video, source)
-        data = RowSink(output, formats(settings), overwrite=overwrite)
+        recognizer = make_recognizer(settings)
+        data = RowSink(output, formats(settings), overwrite=overwrite, labels=recognizer.facts.labels)
         sinks: list[Sink] = [data]
         try:
             if not no_video:
                 sinks.insert(0, video_sink(source, output, settings, overwrite, contact_sheet))
-            recognizer = make_recognizer(settings)
             scene = open_scene(settings, bool(settings.objects), stack, say)
             pipeline = stack.enter_context(recognizer.stages(scene))
         except BaseException:
@@ -103,7 +104,8 @@ def make_recognizer(settings: RecognitionSettings) -> Recognizer:
         smoothing=settings.smoothing,
         ema=settings.ema,
         landmarker=Path(settings.landmarker) if settings.landmarker else None,
-        detector=Path(settings.face_detector) if settings.face_detector else None,
+        detector=settings.detector,
+        face_weights=Path(settings.face_weights) if settings.face_weights else None,
     )
 
 
@@ -125,8 +127,19 @@ def video_sink(
     source: Source, output: Path, settings: RecognitionSettings, overwrite: bool, contact_sheet: bool
 ) -> VideoSink:
     """The annotated video at ``output``, with the source's sound where it has any."""
+    writer = open_writer(source, output, settings, overwrite)
+    try:
+        sheet = ContactSheet(output_name(output, "contact.png"), overwrite=overwrite) if contact_sheet else None
+    except BaseException:
+        writer.abort()
+        raise
+    return VideoSink(writer, Hud(), sheet)
+
+
+def open_writer(source: Source, output: Path, settings: RecognitionSettings, overwrite: bool) -> VideoWriter:
+    """A video of the source's size and rate at ``output``, with its sound where it has any."""
     info = source.info
-    writer = VideoWriter(
+    return VideoWriter(
         output,
         info.width,
         info.height,
@@ -137,15 +150,9 @@ def video_sink(
         end=settings.end,
         overwrite=overwrite,
     )
-    try:
-        sheet = ContactSheet(output_name(output, "contact.png"), overwrite=overwrite) if contact_sheet else None
-    except BaseException:
-        writer.abort()
-        raise
-    return VideoSink(writer, Hud(), sheet)
 
 
-def with_progress(results: Iterable[FrameResult], source: Source) -> Iterator[FrameResult]:
+def with_progress(results: Iterable[T], source: Source) -> Iterator[T]:
     """Show frames per second and the time left on a terminal; nothing otherwise."""
     yield from tqdm(results, "reading", source.info.frames, unit=" frames", disable=None, file=sys.stderr)
 
@@ -157,13 +164,19 @@ def default_output(spec: str) -> Path:
 
 def check_output(output: Path, no_video: bool, source: Source) -> None:
     """Raise :class:`ConfigError` for a video name that is not .mp4, or is the input's own."""
-    if not no_video and output.exists() and Path(source.info.name).exists() and output.samefile(source.info.name):
-        raise ConfigError(f"output {str(output)!r} is the input: expected another name, got the same. Change --output.")
+    if not no_video:
+        check_not_input(output, source)
     if not no_video and output.suffix.lower() != ".mp4":
         raise ConfigError(
             f"output {str(output)!r} is not a video name: expected a name ending in .mp4, got {output.suffix!r}. "
             "Add .mp4, or --no-video for data only."
         )
+
+
+def check_not_input(output: Path, source: Source) -> None:
+    """Raise :class:`ConfigError` where ``output`` would replace what is being read."""
+    if output.exists() and Path(source.info.name).exists() and output.samefile(source.info.name):
+        raise ConfigError(f"output {str(output)!r} is the input: expected another name, got the same. Change --output.")
 
 
 def formats(settings: RecognitionSettings) -> list[str]:

@@ -13,8 +13,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
-from stemo.errors import WeightsError
-from stemo.network.model import CLIP_LENGTH, Network
+from stemo.errors import ConfigError, WeightsError
+from stemo.network.architectures import build
+from stemo.network.model import CLIP_LENGTH, FaceNetwork
 from stemo.network.preprocessing import Preprocessing
 from stemo.records import EMOTIONS
 
@@ -49,7 +50,7 @@ class WeightFacts:
         return Preprocessing(self.input_size, self.mean, self.std, self.gray)
 
 
-def save_weights(path: Path, network: Network, facts: WeightFacts) -> WeightFacts:
+def save_weights(path: Path, network: FaceNetwork, facts: WeightFacts) -> WeightFacts:
     """Write fp16 weights to ``path`` and their JSON beside it; returns the facts with the file's sha256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -61,7 +62,7 @@ def save_weights(path: Path, network: Network, facts: WeightFacts) -> WeightFact
     return facts
 
 
-def load_weights(path: Path) -> tuple[Network, WeightFacts]:
+def load_weights(path: Path) -> tuple[FaceNetwork, WeightFacts]:
     """Read weights and their JSON, verified.
 
     Raises :class:`WeightsError` when either is missing, of a newer format, of another kind, a pickle, or changed.
@@ -74,13 +75,13 @@ def load_weights(path: Path) -> tuple[Network, WeightFacts]:
             f"weights {str(path)!r} were changed: expected sha256 {facts.sha256[:12]}, got {found[:12]}. "
             "Restore the file (git checkout, or reinstall stemo)."
         )
-    network = Network(len(facts.labels), facts.clip_length)
     try:
+        network = build(facts.architecture, facts.size, len(facts.labels), facts.clip_length)
         network.load_state_dict({key: value.to(torch.float32) for key, value in load(data).items()})
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ConfigError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(
-            f"weights {str(path)!r} do not fit: expected the {facts.size} network, got {reason}"
+            f"weights {str(path)!r} do not fit: expected those of {facts.architecture} {facts.size}, got {reason}"
         ) from error
     return network.eval(), facts
 

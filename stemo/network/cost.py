@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from einops import repeat
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stemo.network.model import INPUT_SIZE, LANDMARK_FEATURES, FrameFeatures, Network
+from stemo.network.model import INPUT_SIZE, LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,49 +29,49 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cross-modal fusion", ("recent", "fusion")),
     ("heads", ("heads",)),
 )
+FRAME_PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (("encoder", ("encoder",)), ("head", ("head",)))
 
 
 class _NewFrame(nn.Module):
     """One streaming step as one call, so that the counter names the parts below it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: FaceNetwork, pixels: int) -> None:
         super().__init__()
         self.network = network
+        self.pixels = pixels
 
     def forward(self) -> None:
-        self.network.encode_frames(torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE), torch.zeros(1, LANDMARK_FEATURES))
-        self.network.read_clip(_full_buffer(self.network))
+        features = self.network.encode_frames(
+            torch.zeros(1, 1, self.pixels, self.pixels), torch.zeros(1, LANDMARK_FEATURES)
+        )
+        self.network.read_clip(FrameFeatures(*(repeat(x, "b c -> b t c", t=self.network.length) for x in features)))
 
 
 @torch.inference_mode()
-def part_costs(network: Network) -> list[PartCost]:
-    """Each part's parameters and its MACs for one new frame, with a full buffer behind it."""
+def part_costs(network: FaceNetwork, pixels: int = INPUT_SIZE) -> list[PartCost]:
+    """Each part's parameters and its MACs for one new frame of ``pixels`` squared, with a full buffer behind it."""
     was_training = network.training
     network.eval()
     with FlopCounterMode(display=False) as counter:
-        _NewFrame(network)()
+        _NewFrame(network, pixels)()
     network.train(was_training)
     macs = {name: sum(counts.values()) // 2 for name, counts in counter.get_flop_counts().items()}
     prefix = f"{_NewFrame.__name__}.network."
-    macs[f"{prefix}channel"] += _lstm_macs(network.channel.lstm, network.length)
+    if isinstance(network, Network):
+        macs[f"{prefix}channel"] += _lstm_macs(network.channel.lstm, network.length)
     return [
         PartCost(
             title,
             sum(parameters(getattr(network, name)) for name in names),
             sum(macs.get(f"{prefix}{name}", 0) for name in names),
         )
-        for title, names in PARTS
+        for title, names in (PARTS if isinstance(network, Network) else FRAME_PARTS)
     ]
 
 
 def parameters(module: nn.Module) -> int:
     """How many numbers are learned."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _full_buffer(network: Network) -> FrameFeatures:
-    shape = (1, network.length, network.spatial.channels)
-    return FrameFeatures(torch.zeros(shape), torch.zeros(shape), torch.zeros(1, network.length, 128))
 
 
 def _lstm_macs(lstm: nn.LSTM, steps: int) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 from stemo.errors import ConfigError
 from stemo.network.export import CLIP_INPUTS, CLIP_OUTPUTS, FRAME_INPUTS, FRAME_OUTPUTS, GRAPHS, PICTURE
 from stemo.network.folding import folded
-from stemo.network.model import CLIP_LENGTH, FrameFeatures, Network, Prediction
+from stemo.network.model import CLIP_LENGTH, FaceNetwork, FrameFeatures, Network, Prediction
 from stemo.network.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ class Engine(Protocol):
     def read_clip(self, clip: FrameFeatures) -> Prediction: ...
 
 
-def make_engine(network: Network, preprocessing: Preprocessing, device: torch.device, backend: str = "auto") -> Engine:
+def make_engine(
+    network: FaceNetwork, preprocessing: Preprocessing, device: torch.device, backend: str = "auto"
+) -> Engine:
     """The engine for ``backend``: torch, onnx, or auto, which is onnx on a CPU where it can be.
 
     Raises :class:`ConfigError` for an unknown backend, or for onnx where it cannot run this network on this device.
@@ -46,6 +48,7 @@ def make_engine(network: Network, preprocessing: Preprocessing, device: torch.de
     if backend == "torch" or hindrance:
         # torch accepts a memory format here, its own annotations do not know
         return folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert isinstance(network, Network)
     return OnnxEngine(network, threads=network_threads())
 
 
@@ -56,12 +59,16 @@ def network_threads() -> int:
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU, for the shipped architecture with gray 224-pixel input and any class set."""
+    """ONNX Runtime on the CPU, for the architecture stemo with gray 224-pixel input, any size and any class set."""
 
     def __init__(self, network: Network, threads: int = 1) -> None:
-        self._frame = _session("frame", _parameters(network, FRAME_PARTS), threads)
+        self._frame = _session(f"{network.size}_frame", _parameters(network, FRAME_PARTS), threads)
         # the number of classes is part of a graph, so another one is read by torch: a tenth of the work
-        self._clip = _session("clip", _parameters(network, CLIP_PARTS), threads) if network.classes == 7 else None
+        self._clip = (
+            _session(f"{network.size}_clip", _parameters(network, CLIP_PARTS), threads)
+            if network.classes == 7
+            else None
+        )
         self._network = network.eval()
 
     def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
@@ -75,10 +82,12 @@ class OnnxEngine:
         return Prediction(*_run(self._clip, CLIP_INPUTS, CLIP_OUTPUTS, tuple(clip)))
 
 
-def _hindrance(network: Network, preprocessing: Preprocessing, device: torch.device) -> str:
+def _hindrance(network: FaceNetwork, preprocessing: Preprocessing, device: torch.device) -> str:
     """Why ONNX Runtime cannot run this; empty where it can."""
     if device.type != "cpu":
         return f"it runs on the CPU here: expected device cpu, got {device}."
+    if not isinstance(network, Network):
+        return "its graphs are for the architecture stemo, and these weights have another."
     if not preprocessing.gray or preprocessing.input_size != PICTURE[-1] or network.length != CLIP_LENGTH:
         return "its graphs are for gray 224-pixel faces and 16 frames, and these weights expect another input."
     try:

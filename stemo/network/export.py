@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from einops import repeat
 from torch import Tensor, nn
 
-from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, FrameFeatures, Network
+from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, SIZES, FrameFeatures, Network
 
 GRAPHS = Path(__file__).with_name("graphs")
 OPSET = 20
@@ -49,15 +50,17 @@ class ClipPart(nn.Module):
 
 
 def write_graphs(folder: Path = GRAPHS) -> None:
-    """Write ``frame.onnx`` and ``clip.onnx``, without weights, to ``folder``."""
+    """Write ``<size>_frame.onnx`` and ``<size>_clip.onnx`` of every size, without weights, to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    network = Network().eval()
-    pictures, landmarks = torch.zeros(2, *PICTURE), torch.zeros(2, LANDMARK_FEATURES)
-    features = network.encode_frames(pictures, landmarks)
-    clip = tuple(part.detach().unsqueeze(1).repeat(1, CLIP_LENGTH, 1) for part in features)
-    frame = trace(FramePart(network), (pictures, landmarks), FRAME_INPUTS, FRAME_OUTPUTS)
-    (folder / "frame.onnx").write_bytes(_without_weights(frame))
-    (folder / "clip.onnx").write_bytes(_without_weights(trace(ClipPart(network), clip, CLIP_INPUTS, CLIP_OUTPUTS)))
+    for size in SIZES:
+        network = Network(size=size).eval()
+        pictures, landmarks = torch.zeros(2, *PICTURE), torch.zeros(2, LANDMARK_FEATURES)
+        features = network.encode_frames(pictures, landmarks)
+        clip = tuple(repeat(part.detach(), "n c -> n t c", t=CLIP_LENGTH) for part in features)
+        frame = trace(FramePart(network), (pictures, landmarks), FRAME_INPUTS, FRAME_OUTPUTS)
+        (folder / f"{size}_frame.onnx").write_bytes(_without_weights(frame))
+        reading = trace(ClipPart(network), clip, CLIP_INPUTS, CLIP_OUTPUTS)
+        (folder / f"{size}_clip.onnx").write_bytes(_without_weights(reading))
 
 
 def trace(part: nn.Module, inputs: tuple[Tensor, ...], names: tuple[str, ...], outputs: tuple[str, ...]) -> Any:

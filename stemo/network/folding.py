@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from stemo.network.model import Network
+from stemo.network.model import FaceNetwork
 from stemo.network.spatial import ResidualBlock
 
+AnyNetwork = TypeVar("AnyNetwork", bound=FaceNetwork)
 
-def folded(network: Network) -> Network:
-    """A copy of ``network`` for inference whose spatial stream has no batch norm left."""
+
+def folded(network: AnyNetwork) -> AnyNetwork:
+    """A copy of ``network`` for inference whose convolutions have no batch norm behind them."""
     network = copy.deepcopy(network).eval()
-    for module in network.spatial.modules():
+    for module in network.modules():
         if isinstance(module, nn.Sequential):
             _fold_sequence(module)
         elif isinstance(module, ResidualBlock):

@@ -6,6 +6,7 @@ What a frame gives by itself (:meth:`Network.encode_frames`) is kept apart from 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -40,24 +41,64 @@ class Prediction(NamedTuple):
     frame_weights: Tensor
 
 
-class Network(nn.Module):
-    """stemo's spatiotemporal network, about 8 M parameters."""
+class FaceNetwork(nn.Module):
+    """What every architecture offers: a frame's own features, and the reading of the last ``length`` of them."""
 
-    def __init__(self, classes: int = 7, length: int = CLIP_LENGTH) -> None:
+    def __init__(self, classes: int, length: int) -> None:
         super().__init__()
         self.classes = classes
         self.length = length
-        self.spatial = SpatialEncoder()
-        channels = self.spatial.channels
-        self.temporal = MultiScaleTemporalAttention(channels)
-        self.place = SpatialAttention()
-        self.channel = DynamicChannelAttention(channels)
-        self.landmark = LandmarkEncoder(LANDMARK_FEATURES)
-        self.recent = RecentPooling(channels + 128, length)
-        self.fusion = CrossModalFusion(channels, 128)
-        self.heads = Heads(768, classes)
         self.register_buffer("temperature", torch.ones(()))
         self.temperature: Tensor
+
+    def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
+        """(n c h w) normalised faces, (n 205) landmark features (NaN: none) -> the features of each frame by itself."""
+        raise NotImplementedError
+
+    def read_clip(self, clip: FrameFeatures) -> Prediction:
+        """Features of ``length`` frames, each (b t c), oldest first -> the newest frame's reading."""
+        raise NotImplementedError
+
+    def probabilities(self, prediction: Prediction) -> Tensor:
+        """Calibrated probabilities (b k)."""
+        return calibrated(prediction.logits, self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How wide the parts of :class:`Network` are; the defaults are the size "base"."""
+
+    channels: tuple[int, int, int, int] = (64, 128, 256, 512)
+    temporal: int = 240
+    memory: int = 128  # of the LSTM, per direction
+    landmark: tuple[int, int, int] = (256, 400, 128)  # width, hidden, outputs
+    fusion: tuple[int, int] = (768, 1024)  # width, hidden
+    head: int = 464
+
+
+SIZES = {
+    "base": Size(),
+    "small": Size((40, 80, 160, 320), 144, 80, (160, 256, 80), (448, 640), 272),
+    "tiny": Size((24, 48, 96, 192), 80, 48, (96, 160, 48), (256, 320), 144),
+}
+
+
+class Network(FaceNetwork):
+    """stemo's spatiotemporal network, about 8 M parameters in its size "base"."""
+
+    def __init__(self, classes: int = 7, length: int = CLIP_LENGTH, size: str = "base") -> None:
+        super().__init__(classes, length)
+        wide = SIZES[size]
+        self.size = size
+        self.spatial = SpatialEncoder(wide.channels)
+        channels, landmark = self.spatial.channels, wide.landmark[2]
+        self.temporal = MultiScaleTemporalAttention(channels, wide.temporal)
+        self.place = SpatialAttention()
+        self.channel = DynamicChannelAttention(channels, wide.memory)
+        self.landmark = LandmarkEncoder(LANDMARK_FEATURES, *wide.landmark)
+        self.recent = RecentPooling(channels + landmark, length)
+        self.fusion = CrossModalFusion(channels, landmark, *wide.fusion)
+        self.heads = Heads(wide.fusion[0], classes, wide.head)
 
     def forward(self, clips: Tensor, landmarks: Tensor) -> Prediction:
         """(b t 3 h w) normalised faces and (b t 205) landmark features (NaN: none) -> the newest frame's reading."""
@@ -92,10 +133,6 @@ class Network(nn.Module):
         # fuse and read
         logits, valence, arousal = self.heads(self.fusion(visual, landmark))
         return Prediction(logits, valence, arousal, weights)
-
-    def probabilities(self, prediction: Prediction) -> Tensor:
-        """Calibrated probabilities (b k)."""
-        return calibrated(prediction.logits, self.temperature)
 
 
 def calibrated(logits: Tensor, temperature: Tensor | float) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
@@ -34,6 +35,13 @@ class Preprocessing:
         std = torch.tensor(self.std, device=pictures.device) * 255
         # normalising before the move keeps the memory order that the convolutions like
         return rearrange((pictures.float() - mean) / std, "n h w c -> n c h w")
+
+    def fitted(self, pictures: Tensor) -> Tensor:
+        """The same, brought to ``input_size`` pixels where the pictures (n h w 3) have another size."""
+        values = self(pictures)
+        if values.shape[-1] == self.input_size:
+            return values
+        return F.interpolate(values, (self.input_size, self.input_size), mode="area")
 
 
 def luminance(pictures: Tensor) -> Tensor:

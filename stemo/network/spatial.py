@@ -15,8 +15,9 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(channels, channels // reduction, 1)
-        self.excite = nn.Conv2d(channels // reduction, channels, 1)
+        width = max(channels // reduction, 4)
+        self.squeeze = nn.Conv2d(channels, width, 1)
+        self.excite = nn.Conv2d(width, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         mean = F.adaptive_avg_pool2d(x, 1)  # (n c 1 1)
@@ -93,7 +94,7 @@ class SpatialEncoder(nn.Module):
 
 
 class StillHead(nn.Module):
-    """The light head with which the spatial stream is trained on stills: mean and max of the map -> predictions."""
+    """The light head with which the spatial stream is trained on stills: the map's average -> predictions."""
 
     def __init__(self, channels: int, classes: int, dropout: float = 0.3) -> None:
         super().__init__()
@@ -101,8 +102,8 @@ class StillHead(nn.Module):
         self.category = nn.Linear(channels, classes)
         self.affect = nn.Linear(channels, 2)
 
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n c h w) -> logits (n k), valence (n) in [-1, 1], arousal (n) in [0, 1]."""
-        pooled = self.drop(maps.mean((2, 3)))  # (n c)
+    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n c) -> logits (n k), valence (n) in [-1, 1], arousal (n) in [0, 1]."""
+        pooled = self.drop(pooled)
         valence, arousal = self.affect(pooled).unbind(-1)
         return self.category(pooled), torch.tanh(valence), torch.sigmoid(arousal)

@@ -14,7 +14,15 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from stemo.network.engine import make_engine
-from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, FrameFeatures, Network, Prediction, calibrated
+from stemo.network.model import (
+    CLIP_LENGTH,
+    LANDMARK_FEATURES,
+    FaceNetwork,
+    FrameFeatures,
+    Network,
+    Prediction,
+    calibrated,
+)
 from stemo.network.preprocessing import Preprocessing
 
 BUFFER_FPS = 25.0
@@ -82,7 +90,7 @@ class StreamReader:
     """Reads every face of a stream with one network pass per frame and face, batched over the faces of a frame."""
 
     def __init__(
-        self, network: Network, preprocessing: Preprocessing, device: torch.device, backend: str = "auto"
+        self, network: FaceNetwork, preprocessing: Preprocessing, device: torch.device, backend: str = "auto"
     ) -> None:
         self.device = device
         self.engine = make_engine(network, preprocessing, device, backend)
@@ -117,7 +125,7 @@ class StreamReader:
 
     def _encode(self, faces: Sequence[Observation]) -> FrameFeatures:
         pictures = torch.stack([face.picture for face in faces]).to(self.device)
-        return self.engine.encode_frames(self.preprocessing(pictures), stack_landmarks(faces).to(self.device))
+        return self.engine.encode_frames(self.preprocessing.fitted(pictures), stack_landmarks(faces).to(self.device))
 
     def _values(self, prediction: Prediction) -> list[tuple[list[float], float, float]]:
         probabilities = calibrated(prediction.logits, self.temperature).tolist()

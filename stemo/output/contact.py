@@ -6,12 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image as PilImage
 
 from stemo.errors import OutputError
 from stemo.output import text
 from stemo.output.palette import INK, QUIET
-from stemo.output.pending import Pending, failed
+from stemo.output.pending import Pending, write_png
 from stemo.records import Image
 
 GAP = 8  # pixels between and around thumbnails
@@ -44,13 +43,7 @@ class ContactSheet:
         if not self._kept:
             self.abort()
             raise OutputError(f"contact sheet {str(self.path)!r} is empty: expected pictures, got none. Check --start.")
-        try:
-            with open(self._pending.part, "wb") as file:
-                PilImage.fromarray(self._sheet()).save(file, format="PNG")
-        except OSError as error:
-            self.abort()
-            raise failed(self.path, error) from error
-        return self._pending.commit()
+        return write_png(self._pending, self._sheet())
 
     def abort(self) -> None:
         """Leave nothing behind."""

@@ -6,8 +6,10 @@ the smoothed ones; ``raw`` keeps what the network said. ``schema.json`` describe
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -38,28 +40,49 @@ def output_name(base: Path, ending: str) -> Path:
 
 
 _READING = ("emotion", "confidence", "valence", "arousal")
-_CHANCES = tuple(f"p_{label.lower()}" for label in EMOTIONS)
-COLUMNS: tuple[str, ...] = (
-    *("frame", "time_s", "face_id", *_READING, *_CHANCES),
-    *("box_x1", "box_y1", "box_x2", "box_y2", "face_score"),
-    *(f"raw_{name}" for name in (*_READING, *_CHANCES)),
-    *("yaw", "pitch", "roll", "objects"),
-)
 
 
-def flatten(row: Row) -> Row:
-    """A row of :func:`rows` as flat columns (:data:`COLUMNS`); ``objects`` stays a list."""
+def _column(label: str) -> str:
+    return "p_" + re.sub(r"\W+", "_", label.lower())
+
+
+def columns(labels: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
+    """The flat columns of readings in the categories ``labels``, in order."""
+    chances = [_column(label) for label in labels]
+    return (
+        *("frame", "time_s", "face_id", *_READING, *chances),
+        *("box_x1", "box_y1", "box_x2", "box_y2", "face_score"),
+        *(f"raw_{name}" for name in (*_READING, *chances)),
+        *("yaw", "pitch", "roll", "objects"),
+    )
+
+
+COLUMNS = columns()
+
+
+def schema(labels: Sequence[str] = EMOTIONS) -> dict[str, Any]:
+    """The JSON Schema of results in the categories ``labels``; that of the seven is ``schema.json`` itself."""
+    described: dict[str, Any] = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
+    chances = described["$defs"]["probabilities"]
+    described["$defs"]["emotion"]["enum"] = list(labels)
+    chances["properties"] = {label: {"$ref": "#/$defs/unit"} for label in labels}
+    chances["required"] = list(labels)
+    return described
+
+
+def flatten(row: Row, labels: Sequence[str] = EMOTIONS) -> Row:
+    """A row of :func:`rows` as flat :func:`columns`; ``objects`` stays a list."""
     raw = row["raw"] or {}
     flat = {name: row[name] for name in ("frame", "time_s", "face_id", *_READING, "face_score", "objects")}
-    flat |= _chances(row["probabilities"], "") | _chances(raw.get("probabilities"), "raw_")
+    flat |= _chances(row["probabilities"], "", labels) | _chances(raw.get("probabilities"), "raw_", labels)
     flat |= {f"raw_{name}": raw.get(name) for name in _READING}
     flat |= dict(zip(("box_x1", "box_y1", "box_x2", "box_y2"), row["box"] or (None,) * 4, strict=True))
     return flat | {name: (row["head_pose"] or {}).get(name) for name in ("yaw", "pitch", "roll")}
 
 
-def _chances(probabilities: dict[str, float] | None, prefix: str) -> Row:
+def _chances(probabilities: dict[str, float] | None, prefix: str, labels: Sequence[str]) -> Row:
     values = probabilities or {}
-    return {f"{prefix}{column}": values.get(label) for column, label in zip(_CHANCES, EMOTIONS, strict=True)}
+    return {f"{prefix}{_column(label)}": values.get(label) for label in labels}
 
 
 def _row(reading: Reading, objects: list[Row]) -> Row:

@@ -43,7 +43,7 @@ class Hud:
             _draw_box(image, reading, unit, with_id=len(boxes) > 1)
         taken = self._draw_panels(image, result, unit)
         if not boxes:
-            _draw_hint(image, "No face in view", unit)
+            draw_hint(image, "No face in view", unit)
         if result.fps > 0:
             _draw_rate(image, result.fps, [*boxes, *taken], unit)
         return image
@@ -159,7 +159,8 @@ def _draw_rate(image: Image, fps: float, taken: Sequence[Box], unit: float) -> N
             return
 
 
-def _draw_hint(image: Image, words: str, unit: float) -> None:
+def draw_hint(image: Image, words: str, unit: float) -> None:
+    """Words on a small pane at the lower edge, in place."""
     size = max(8, round(10 * unit))
     width, height = text.width(words, size) + round(24 * unit), round(22 * unit)
     x, y = (image.shape[1] - width) // 2, image.shape[0] - height - round(14 * unit)

@@ -47,7 +47,7 @@ def draw(image: Image, place: Layout, x: int, y: int, track_id: int, affect: Aff
     shape = region.shape
     still, weight = still[: shape[0], : shape[1]], weight[: shape[0], : shape[1]]
     region[:] = cv2.blendLinear(region, still, 1.0 - weight, weight)
-    pen = _Pen(region, place.width / SIZES[place.name][0])
+    pen = Pen(region, place.width / SIZES[place.name][0])
     _MOVING[place.name](pen, track_id, affect, past)
 
 
@@ -56,7 +56,7 @@ def glass(image: Image, x: int, y: int, width: int, height: int, radius: int) ->
     text.blend(image, (_pane(width, height, radius) * GLASS)[..., None], x, y, INK)
 
 
-class _Pen:
+class Pen:
     """Draws on a panel in units."""
 
     def __init__(self, image: Image, unit: float) -> None:
@@ -130,7 +130,7 @@ def chip(image: Image, x: float, y: float, track_id: int, colour: Colour, unit: 
     text.write(image, str(track_id), x, y, max(7, round(8.5 * unit)), INK, bold=True, align="centre")
 
 
-def _head(pen: _Pen, track_id: int, affect: Affect, y: float, width: float, size: float) -> None:
+def _head(pen: Pen, track_id: int, affect: Affect, y: float, width: float, size: float) -> None:
     """Id, emotion and confidence on one line."""
     colour = emotion_colour(affect.emotion)
     radius = size * 0.62
@@ -140,7 +140,7 @@ def _head(pen: _Pen, track_id: int, affect: Affect, y: float, width: float, size
     pen.write(f"{affect.confidence:.0%}", width - 9, y, size, TEXT, align="right")
 
 
-def _tall(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:
+def _tall(pen: Pen, track_id: int, affect: Affect, past: History) -> None:
     _head(pen, track_id, affect, 15, 180, 13)
     for row, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
         y = 36 + 12 * row
@@ -156,7 +156,7 @@ def _tall(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:
     pen.spark(9, 148, 162, 34, past)
 
 
-def _tall_still(pen: _Pen, labels: tuple[str, ...]) -> None:
+def _tall_still(pen: Pen, labels: tuple[str, ...]) -> None:
     for row, label in enumerate(labels):
         pen.write(label, 9, 36 + 12 * row, 9.5, MUTED)
         pen.bar(66, 36 + 12 * row - 2.5, 76, 5, LINE)
@@ -168,7 +168,7 @@ def _tall_still(pen: _Pen, labels: tuple[str, ...]) -> None:
     pen.bar(9, 162.5, 162, 0.5, LINE)
 
 
-def _wide(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:
+def _wide(pen: Pen, track_id: int, affect: Affect, past: History) -> None:
     _head(pen, track_id, affect, 15, 128, 12)
     pen.write(_signed(affect.valence), 84, 35, 9.5, TEXT, align="right")
     pen.write(f"{affect.arousal:.2f}", 84, 51, 9.5, TEXT, align="right")
@@ -182,7 +182,7 @@ def _wide(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:
     pen.spark(306, 10, 57, 48, past)
 
 
-def _wide_still(pen: _Pen, labels: tuple[str, ...]) -> None:
+def _wide_still(pen: Pen, labels: tuple[str, ...]) -> None:
     pen.write("Valence", 9, 35, 9, VALENCE)
     pen.write("Arousal", 9, 51, 9, AROUSAL)
     pen.bar(90, 33.5, 30, 3, LINE)
@@ -195,7 +195,7 @@ def _wide_still(pen: _Pen, labels: tuple[str, ...]) -> None:
     pen.bar(306, 31.5, 57, 0.5, LINE)
 
 
-def _compact(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:
+def _compact(pen: Pen, track_id: int, affect: Affect, past: History) -> None:
     _head(pen, track_id, affect, 12, 142, 10.5)
     for place, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
         pen.column(9 + 6 * place, 45, 4, 21 * chance, emotion_colour(label))
@@ -204,27 +204,27 @@ def _compact(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:
     pen.write(f"{affect.arousal:.2f}", 133, 40, 8.5, TEXT, align="right")
 
 
-def _compact_still(pen: _Pen, labels: tuple[str, ...]) -> None:
+def _compact_still(pen: Pen, labels: tuple[str, ...]) -> None:
     for place in range(len(labels)):
         pen.column(9 + 6 * place, 45, 4, 21, FAINT)
     pen.write("V", 94, 29, 8.5, VALENCE, bold=True)
     pen.write("A", 94, 40, 8.5, AROUSAL, bold=True)
 
 
-def _tag(pen: _Pen, track_id: int, affect: Affect, past: History) -> None:  # noqa: ARG001
+def _tag(pen: Pen, track_id: int, affect: Affect, past: History) -> None:  # noqa: ARG001
     _head(pen, track_id, affect, 10, 124, 10)
 
 
-def _tag_still(pen: _Pen, labels: tuple[str, ...]) -> None: ...
+def _tag_still(pen: Pen, labels: tuple[str, ...]) -> None: ...
 
 
-_MOVING: dict[str, Callable[[_Pen, int, Affect, History], None]] = {
+_MOVING: dict[str, Callable[[Pen, int, Affect, History], None]] = {
     "tall": _tall,
     "wide": _wide,
     "compact": _compact,
     "tag": _tag,
 }
-_STILL: dict[str, Callable[[_Pen, tuple[str, ...]], None]] = {
+_STILL: dict[str, Callable[[Pen, tuple[str, ...]], None]] = {
     "tall": _tall_still,
     "wide": _wide_still,
     "compact": _compact_still,
@@ -237,7 +237,7 @@ def _still(name: str, width: int, height: int, labels: tuple[str, ...]) -> tuple
     """The still part of a panel, and how strongly each of its pixels covers the picture."""
     unit = width / SIZES[name][0]
     pane = np.full((height, width, 3), INK, np.uint8)
-    _STILL[name](_Pen(pane, unit), labels)
+    _STILL[name](Pen(pane, unit), labels)
     drawn = (pane != np.array(INK, np.uint8)).any(axis=2)
     shape = _pane(width, height, round(min(7 * unit, height / 2)))
     return pane, (shape * np.where(drawn, 0.96, GLASS)).astype(np.float32)

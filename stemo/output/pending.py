@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from stemo.errors import OutputError
+from stemo.records import Image
 
 
 class Pending:
@@ -35,6 +36,19 @@ class Pending:
     def discard(self) -> None:
         """Leave nothing behind."""
         self.part.unlink(missing_ok=True)
+
+
+def write_png(pending: Pending, image: Image) -> Path:
+    """Write a picture (h w 3), RGB uint8, and return its path; nothing is left of it where that fails."""
+    from PIL import Image as PilImage
+
+    try:
+        with open(pending.part, "wb") as file:
+            PilImage.fromarray(image).save(file, format="PNG")
+    except OSError as error:
+        pending.discard()
+        raise failed(pending.path, error) from error
+    return pending.commit()
 
 
 def failed(path: Path, error: Exception) -> OutputError:

@@ -10,14 +10,16 @@ from stemo.output.data import rows
 from stemo.output.hud import Hud
 from stemo.output.video import VideoWriter
 from stemo.output.writers import Writer, open_writers
-from stemo.records import FrameResult, Image
+from stemo.records import EMOTIONS, FrameResult, Image
 
 
 class RowSink:
-    """The results as rows, in one or more formats; counts what it wrote."""
+    """The results as rows, in one or more formats, with categories ``labels``; counts what it wrote."""
 
-    def __init__(self, base: Path, formats: Sequence[str], *, overwrite: bool = False) -> None:
-        self.writers: list[Writer] = open_writers(base, formats, overwrite=overwrite)
+    def __init__(
+        self, base: Path, formats: Sequence[str], *, overwrite: bool = False, labels: Sequence[str] = EMOTIONS
+    ) -> None:
+        self.writers: list[Writer] = open_writers(base, formats, overwrite=overwrite, labels=labels)
         self.counts = {"frames": 0, "rows": 0, "faces": 0, "tracks": 0}
         self._last_track = 0
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from stemo.errors import ConfigError, OutputError
-from stemo.output.data import COLUMNS, Row, flatten, output_name
+from stemo.output.data import Row, columns, flatten, output_name
 from stemo.output.pending import Pending, failed
+from stemo.records import EMOTIONS
 
 ROW_GROUP = 2048  # rows that the Parquet writer holds before it writes them
 
@@ -35,8 +36,12 @@ class Writer(Protocol):
         ...
 
 
-def open_writers(base: Path, formats: Sequence[str], *, overwrite: bool = False) -> list[Writer]:
+def open_writers(
+    base: Path, formats: Sequence[str], *, overwrite: bool = False, labels: Sequence[str] = EMOTIONS
+) -> list[Writer]:
     """One writer for each of ``formats`` (json, jsonl, csv, parquet), named ``<base>_results.<format>``.
+
+    ``labels`` are the categories of the readings, each with a column of its own.
 
     Raises :class:`ConfigError` for an unknown format and :class:`OutputError` when one cannot be opened; then none is.
     """
@@ -48,7 +53,7 @@ def open_writers(base: Path, formats: Sequence[str], *, overwrite: bool = False)
     writers: list[Writer] = []
     try:
         for name in dict.fromkeys(formats):
-            writer = WRITERS[name](output_name(Path(base), f"results.{name}"), overwrite=overwrite)
+            writer = WRITERS[name](output_name(Path(base), f"results.{name}"), overwrite=overwrite, labels=labels)
             writers.append(writer)
     except OutputError:
         for writer in writers:
@@ -62,9 +67,10 @@ class _TextWriter:
 
     newline = "\n"
 
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, *, overwrite: bool = False, labels: Sequence[str] = EMOTIONS) -> None:
         self.path = path
         self.count = 0
+        self._labels = labels
         self._pending = Pending(path, overwrite=overwrite)
         self._file: IO[str] = open(self._pending.part, "w", encoding="utf-8", newline=self.newline)  # noqa: SIM115
         self._guard(self._begin)
@@ -130,30 +136,31 @@ class JsonlWriter(_TextWriter):
 
 
 class CsvWriter(_TextWriter):
-    """RFC 4180 with the columns of :data:`COLUMNS`; missing is empty, objects are JSON text."""
+    """RFC 4180 with flat :func:`~stemo.output.data.columns`; missing is empty, objects are JSON text."""
 
     newline = ""
 
     def _begin(self) -> None:
         self._csv = csv.writer(self._file)
-        self._csv.writerow(COLUMNS)
+        self._csv.writerow(columns(self._labels))
 
     def _append(self, row: Row) -> None:
-        flat = flatten(row)
-        self._csv.writerow([*(flat[name] for name in COLUMNS[:-1]), _dump(flat["objects"])])
+        flat = flatten(row, self._labels)
+        self._csv.writerow([*(flat[name] for name in columns(self._labels)[:-1]), _dump(flat["objects"])])
 
 
 class ParquetWriter:
     """Typed, nullable columns in row groups of :data:`ROW_GROUP`."""
 
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, *, overwrite: bool = False, labels: Sequence[str] = EMOTIONS) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self.path = path
         self.count = 0
+        self._labels = labels
         self._pending = Pending(path, overwrite=overwrite)
-        self._schema = _parquet_schema()
+        self._schema = _parquet_schema(labels)
         self._buffer: list[Row] = []
         self._table = pa.Table
         self._faults = (OSError, pa.ArrowException)
@@ -162,7 +169,7 @@ class ParquetWriter:
 
     def write(self, row: Row) -> None:
         """Append one row; it reaches the disk with its row group."""
-        self._buffer.append(flatten(row))
+        self._buffer.append(flatten(row, self._labels))
         self.count += 1
         if len(self._buffer) >= ROW_GROUP:
             self._flush()
@@ -215,7 +222,7 @@ def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
 
 
-def _parquet_schema() -> Any:
+def _parquet_schema(labels: Sequence[str]) -> Any:
     import pyarrow as pa
 
     kinds = {"frame": pa.int64(), "time_s": pa.float64(), "face_id": pa.int64()}
@@ -223,4 +230,4 @@ def _parquet_schema() -> Any:
     item = pa.struct({"label": pa.string(), "confidence": pa.float64(), "box": pa.list_(pa.float64())})
     kinds["objects"] = pa.list_(item)
     required = {"frame", "time_s"}
-    return pa.schema([pa.field(name, kinds.get(name, pa.float64()), name not in required) for name in COLUMNS])
+    return pa.schema([pa.field(name, kinds.get(name, pa.float64()), name not in required) for name in columns(labels)])

@@ -14,6 +14,8 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from stemo.network.model import FrameFeatures, Network, Prediction
+from stemo.records import EMOTIONS
+from stemo.training.affect_loss import affect_error
 from stemo.training.clips import ClipPlan, draw_clips
 from stemo.training.feature_bank import FeatureBank
 from stemo.training.metrics import CategoryScore, score
@@ -39,6 +41,7 @@ class ClipSettings:
     mixup: float = 0.2
     weights: tuple[float, float, float] = (0.5, 1.0, 1.0)
     patience: int = 10
+    labels: tuple[str, ...] = EMOTIONS
     seed: int = 0
 
 
@@ -71,7 +74,7 @@ def train_clips(
     while epoch < settings.epochs and waited <= settings.patience:
         started = time.monotonic()
         loss = _epoch(network, average, optimiser, bank, plan, settings, epoch, device)
-        result = evaluate_bank(average.module, valid, valid_labels, device)
+        result = evaluate_bank(average.module, valid, valid_labels, device, settings.labels)
         epoch += 1
         log("clip/loss", loss, epoch)
         log("clip/lr", optimiser.param_groups[0]["lr"], epoch)
@@ -134,12 +137,12 @@ def encode_landmarks(network: Network, clip: FrameFeatures) -> FrameFeatures:
 
 
 def clip_loss(prediction: Prediction, targets: Sequence[Tensor], weights: tuple[float, float, float]) -> Tensor:
-    """Weighted cross-entropy with the vote distribution and squared errors of weak valence and arousal."""
+    """Weighted cross-entropy with the vote distribution and squared errors of the known valence and arousal."""
     category, valence, arousal = targets
     return (
         weights[0] * F.cross_entropy(prediction.logits, category)
-        + weights[1] * F.mse_loss(prediction.valence, valence)
-        + weights[2] * F.mse_loss(prediction.arousal, arousal)
+        + weights[1] * affect_error(prediction.valence, valence)
+        + weights[2] * affect_error(prediction.arousal, arousal)
     )
 
 
@@ -160,9 +163,15 @@ def predict_bank(network: Network, bank: FeatureBank, device: torch.device, batc
     return Prediction(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def evaluate_bank(network: Network, bank: FeatureBank, labels: Sequence[int], device: torch.device) -> CategoryScore:
-    """Score the readings of a bank's pictures."""
-    return score(labels, predict_bank(network, bank, device).logits.argmax(-1).cpu().numpy())
+def evaluate_bank(
+    network: Network,
+    bank: FeatureBank,
+    truth: Sequence[int],
+    device: torch.device,
+    labels: tuple[str, ...] = EMOTIONS,
+) -> CategoryScore:
+    """Score the readings of a bank's pictures, of class indices ``truth`` (n,)."""
+    return score(truth, predict_bank(network, bank, device).logits.argmax(-1).cpu().numpy(), labels)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from stemo.network.model import FrameFeatures
 from stemo.records import EMOTIONS
+from stemo.training.class_set import onset_target
 from stemo.training.datasets import LabelledSequence, Still
 from stemo.training.feature_bank import FeatureBank
-from stemo.training.labels import one_hot, weak_affect
+from stemo.training.labels import circumplex
 
 HELD_CHANCE = 0.5  # of a frame repeating the view before it: faces are still most of the time
 ONSET_INTENSITY = (0.0, 0.8, 0.9, 1.0)  # of CK+'s onset frame and its last three frames
@@ -24,7 +25,7 @@ class ClipPlan:
     """Which picture of the bank each of the 16 frames shows, ``pictures`` (n t); and the targets at the newest."""
 
     pictures: np.ndarray
-    category: Tensor  # (n 7)
+    category: Tensor  # (n k)
     valence: Tensor  # (n,)
     arousal: Tensor  # (n,)
 
@@ -38,9 +39,17 @@ def plan_stills(stills: Sequence[Still], length: int) -> ClipPlan:
 
 
 def plan_sequences(
-    sequences: Sequence[LabelledSequence], first: int, length: int, versions: int, rng: np.random.Generator
+    sequences: Sequence[LabelledSequence],
+    first: int,
+    length: int,
+    versions: int,
+    rng: np.random.Generator,
+    labels: Sequence[str] = EMOTIONS,
 ) -> ClipPlan:
-    """``versions`` random re-timings of each sequence, whose pictures lie in the bank from place ``first`` on."""
+    """``versions`` random re-timings of each sequence, whose pictures lie in the bank from place ``first`` on.
+
+    The class of a sequence is an index into ``labels``, which hold Neutral.
+    """
     pictures, category, affect = [], [], []
     for sequence in sequences:
         frames = len(sequence.images)
@@ -48,11 +57,9 @@ def plan_sequences(
             for _ in range(versions):
                 course = retime(frames, length, rng)
                 intensity = ONSET_INTENSITY[min(int(course[-1]), len(ONSET_INTENSITY) - 1)]
-                target = (1 - intensity) * one_hot(EMOTIONS.index("Neutral"), 0.05)
-                target = target + intensity * one_hot(sequence.label, 0.05)
                 pictures.append(first + course)
-                category.append(target)
-                affect.append(weak_affect(one_hot(sequence.label), intensity))
+                category.append(onset_target(sequence.label, intensity, labels))
+                affect.append(circumplex({labels[sequence.label]: 1.0}, intensity))
         first += frames
     values = torch.tensor(affect, dtype=torch.float32)
     return ClipPlan(np.stack(pictures), torch.from_numpy(np.stack(category)), values[:, 0], values[:, 1])

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from einops import repeat
 from torch import Tensor
 
-from stemo.network.model import INPUT_SIZE, Network, Prediction
+from stemo.config import did_you_mean
+from stemo.errors import DataError
+from stemo.network.model import INPUT_SIZE, FaceNetwork, FrameFeatures, Network, Prediction
 from stemo.network.preprocessing import Preprocessing
-from stemo.training.clip_stage import predict_bank
+from stemo.records import EMOTIONS, Image
 from stemo.training.datasets import Still
 from stemo.training.feature_bank import FeatureBank
 from stemo.training.metrics import CategoryScore, score
 from stemo.training.pictures import fit
+from stemo.training.report import calibration
+from stemo.training.report.evaluation import Evaluation
 
 
 @torch.inference_mode()
@@ -44,15 +45,25 @@ def still_bank(
     )
 
 
+@torch.inference_mode()
 def predict_stills(
-    network: Network,
+    network: FaceNetwork,
     stills: Sequence[Still],
     landmarks: np.ndarray,
     preprocessing: Preprocessing,
     device: torch.device,
+    batch: int = 64,
 ) -> Prediction:
     """Read stills as ``Recognizer.image`` reads a still face: its frame repeated through the buffer."""
-    return predict_bank(network, still_bank(network, stills, landmarks, preprocessing, device), device)
+    network.eval().to(device)
+    found = []
+    for start in range(0, len(stills), batch):
+        pictures = np.stack([fit(still.image, INPUT_SIZE) for still in stills[start : start + batch]])
+        known = torch.from_numpy(np.array(landmarks[start : start + batch]))
+        features = network.encode_frames(preprocessing.fitted(torch.from_numpy(pictures)).to(device), known.to(device))
+        clip = FrameFeatures(*(repeat(part, "n c -> n t c", t=network.length) for part in features))
+        found.append(network.read_clip(clip))
+    return Prediction(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
 def labels_of(stills: Sequence[Still]) -> list[int]:
@@ -60,22 +71,17 @@ def labels_of(stills: Sequence[Still]) -> list[int]:
     return [still.label for still in stills if still.label is not None]
 
 
-def score_prediction(prediction: Prediction, stills: Sequence[Still]) -> CategoryScore:
-    """Score readings of stills that all have a label."""
-    return score(labels_of(stills), prediction.logits.argmax(-1).cpu().numpy())
+def score_prediction(
+    prediction: Prediction, stills: Sequence[Still], labels: tuple[str, ...] = EMOTIONS
+) -> CategoryScore:
+    """Score readings of stills that all have a label, an index into ``labels``."""
+    return score(labels_of(stills), prediction.logits.argmax(-1).cpu().numpy(), labels)
 
 
-def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
+def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = calibration.BINS) -> float:
     """Expected calibration error (Guo et al., ICML 2017) of probabilities (n k) against labels (n,), in [0, 1]."""
     confidence, predicted = probabilities.max(-1)
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    right = (predicted == labels).float()
-    gaps = [
-        (place == b).float().mean() * (confidence[place == b].mean() - right[place == b].mean()).abs()
-        for b in range(bins)
-        if bool((place == b).any())
-    ]
-    return float(torch.stack(gaps).sum())
+    return calibration.reliability(confidence.numpy(), (predicted == labels).numpy(), bins).error
 
 
 def report(result: CategoryScore, rule: str, probabilities: Tensor, stills: Sequence[Still]) -> dict[str, Any]:
@@ -92,15 +98,66 @@ def report(result: CategoryScore, rule: str, probabilities: Tensor, stills: Sequ
         "support": dict(zip(result.labels, result.confusion.sum(1).tolist(), strict=True)),
         "confusion": result.confusion.tolist(),
         "calibration_error": calibration_error(probabilities.cpu(), labels),
-        "log_loss": float(F.nll_loss(probabilities.cpu().clamp_min(1e-9).log(), labels)),
+        "log_loss": calibration.log_loss(probabilities.cpu().numpy(), labels.numpy()),
     }
 
 
-def write_metrics(folder: Path, metrics: dict[str, Any]) -> Path:
-    """Write ``metrics.json`` into ``folder``, which is made where it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "metrics.json"
-    part = path.with_name("metrics.json.part")
-    part.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
-    return path
+def evaluation_of(
+    stills: Sequence[Still],
+    probabilities: Tensor,
+    *,
+    labels: tuple[str, ...],
+    rule: str,
+    data: str,
+    weights: str,
+    columns: Sequence[str] = (),
+    note: str = "",
+) -> Evaluation:
+    """Probabilities (n k) of stills that all have a label, for the report; ``columns`` are those that name groups."""
+    return Evaluation(
+        data=data,
+        weights=weights,
+        rule=rule,
+        labels=labels,
+        truth=np.array(labels_of(stills), np.int64),
+        probabilities=probabilities.cpu().numpy(),
+        names=[still.name for still in stills],
+        images=Pictures(stills),
+        groups=groups_of(stills, columns),
+        note=note,
+    )
+
+
+class Pictures(Sequence[Image]):
+    """The pictures of stills, each looked at only when it is asked for: they may lie on disk."""
+
+    def __init__(self, stills: Sequence[Still]) -> None:
+        self._stills = stills
+
+    def __len__(self) -> int:
+        return len(self._stills)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._stills[place].image
+
+
+def groups_of(stills: Sequence[Still], columns: Sequence[str]) -> dict[str, list[str]]:
+    """The group of every still by each of ``columns``, and by ``split`` where there are several splits.
+
+    Besides the columns of ``labels.csv`` every layout has ``split`` and ``subject``. Raises :class:`DataError` for a
+    column that is none of them.
+    """
+    known = sorted({column for still in stills for column in still.groups} | {"split", "subject"})
+    for column in columns:
+        if column not in known:
+            raise DataError(
+                f"groups {column!r} is no column of the data: expected one of {', '.join(known)}, got {column!r}."
+                f"{did_you_mean(column, known)}"
+            )
+    groups = {column: [_group(still, column) for still in stills] for column in columns}
+    splits = [still.split for still in stills]
+    return groups if len(set(splits)) < 2 or splits in groups.values() else {**groups, "split": splits}
+
+
+def _group(still: Still, column: str) -> str:
+    return {"split": still.split, "subject": still.subject, **still.groups}.get(column, "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -55,14 +55,14 @@ CIRCUMPLEX: Mapping[str, tuple[float, float]] = {
     "Surprise": (0.40, 0.67),
 }
 
+# How faces get their labels, in words; k is the number of classes
 MAJORITY_RULE = (
-    "FER+ majority, 7 classes: single votes set to 0; kept if the top class holds more than half of the "
-    "remaining votes and is one of the seven"
+    "FER+ majority, {k} classes: single votes set to 0; kept if the top class holds more than half of the "
+    "remaining votes and is one of the {k}"
 )
-
-SEQUENCE_RULE = "sequences, 7 classes: the first frame counts as Neutral, the last as the sequence's class"
-FOLDER_RULE = "ImageFolder, 7 classes: the folder's name is the class"
-FER2013_RULE = "FER2013's own labels, 7 classes"
+SEQUENCE_RULE = "sequences, {k} classes: every first frame counts as Neutral, every last one as its sequence's class"
+FOLDER_RULE = "ImageFolder, {k} classes: the folder's name is the class"
+FER2013_RULE = "FER2013's own labels, {k} classes"
 
 
 def canonical_emotion(name: str) -> str | None:
@@ -75,26 +75,24 @@ def without_single_votes(votes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.where(votes <= 1, 0, votes)
 
 
-def vote_distribution(votes: npt.NDArray[np.int64]) -> FloatArray | None:
-    """Votes (10,) -> probabilities (7,) in the order of EMOTIONS.
-
-    ``None`` where contempt, unknown and "not a face" hold at least half of the remaining votes.
-    """
+def named_votes(votes: npt.NDArray[np.int64]) -> dict[str, float]:
+    """Votes (10,) -> the remaining votes of every category that has some, by its name."""
     cleaned = without_single_votes(votes)
-    known = np.array([cleaned[FERPLUS_COLUMNS.index(column)] for column in _columns_of_emotions()], np.float32)
-    if known.sum() * 2 <= cleaned.sum() or known.sum() == 0:
-        return None
-    return known / known.sum()
+    return {canonical_emotion(name) or name: float(n) for name, n in zip(FERPLUS_COLUMNS, cleaned, strict=True) if n}
 
 
-def majority_label(votes: npt.NDArray[np.int64]) -> int | None:
-    """Votes (10,) -> index into EMOTIONS under :data:`MAJORITY_RULE`, or ``None`` where the rule drops the face."""
+def majority_name(votes: npt.NDArray[np.int64]) -> str | None:
+    """Votes (10,) -> the category that holds more than half of the remaining votes, or ``None``."""
     cleaned = without_single_votes(votes)
     top = int(cleaned.argmax())
-    emotion = canonical_emotion(FERPLUS_COLUMNS[top])
-    if emotion is None or cleaned[top] * 2 <= cleaned.sum():
-        return None
-    return EMOTIONS.index(emotion)
+    name = FERPLUS_COLUMNS[top]
+    return (canonical_emotion(name) or name) if cleaned[top] * 2 > cleaned.sum() else None
+
+
+def circumplex(emotions: Mapping[str, float], intensity: float = 1.0) -> tuple[float, float]:
+    """Votes by category -> weak (valence, arousal) of those among the seven; (nan, nan) where none of them is."""
+    votes = np.array([emotions.get(name, 0.0) for name in EMOTIONS], np.float32)
+    return weak_affect(votes / votes.sum(), intensity) if votes.any() else (float("nan"), float("nan"))
 
 
 def weak_affect(distribution: FloatArray, intensity: float = 1.0) -> tuple[float, float]:
@@ -108,13 +106,8 @@ def weak_affect(distribution: FloatArray, intensity: float = 1.0) -> tuple[float
     return float(valence), float((arousal + 1) / 2)
 
 
-def one_hot(label: int, smoothing: float = 0.0) -> FloatArray:
-    """Label -> probabilities (7,) with ``smoothing`` spread evenly."""
-    target = np.full(len(EMOTIONS), smoothing / len(EMOTIONS), np.float32)
+def one_hot(label: int, smoothing: float = 0.0, classes: int = len(EMOTIONS)) -> FloatArray:
+    """Label -> probabilities (k,) with ``smoothing`` spread evenly."""
+    target = np.full(classes, smoothing / classes, np.float32)
     target[label] += 1 - smoothing
     return target
-
-
-def _columns_of_emotions() -> Sequence[str]:
-    by_emotion = {canonical_emotion(column): column for column in FERPLUS_COLUMNS}
-    return [by_emotion[emotion] for emotion in EMOTIONS]

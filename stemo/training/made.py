@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from stemo.records import EMOTIONS, Image
-from stemo.training.datasets import Still
-from stemo.training.labels import one_hot, weak_affect
+from stemo.training.datasets import LabelledFace
 
 SIDE = 48
 PER_CLASS = {"train": 12, "valid": 4}
@@ -25,15 +24,14 @@ SHAPES: dict[str, tuple[float, float, float, float]] = {
 }
 
 
-def made_stills(seed: int = 0) -> Iterator[Still]:
+def made_faces(seed: int = 0) -> Iterator[LabelledFace]:
     """A few drawn faces of every class, split into train and valid; the same for the same ``seed``."""
     rng = np.random.default_rng(seed)
     for split, count in PER_CLASS.items():
-        for label, name in enumerate(EMOTIONS):
+        for name in EMOTIONS:
             for place in range(count):
-                valence, arousal = weak_affect(one_hot(label))
                 person = f"{split}-{name}-{place}"
-                yield Still(person, draw(name, rng), one_hot(label), valence, arousal, label, split, person)
+                yield LabelledFace(person, draw(name, rng), {name: 1.0}, name, split, person)
 
 
 def draw(emotion: str, rng: np.random.Generator) -> Image:

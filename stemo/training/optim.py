@@ -8,16 +8,30 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
+from stemo.errors import ConfigError
+
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def make_optimiser(modules: list[nn.Module], lr: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW; norms, biases and other vectors are not decayed."""
+OPTIMISERS = ("adamw", "sgd")
+
+
+def make_optimiser(
+    modules: list[nn.Module], lr: float, weight_decay: float, kind: str = "adamw"
+) -> torch.optim.Optimizer:
+    """AdamW, or SGD with Nesterov momentum 0.9; norms, biases and other vectors are not decayed.
+
+    Raises :class:`ConfigError` for another ``kind``.
+    """
+    if kind not in OPTIMISERS:
+        raise ConfigError(f"optimiser {kind!r} is unknown: expected one of {', '.join(OPTIMISERS)}, got {kind!r}.")
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if kind == "sgd":
+        return torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(groups, lr=lr)
 
 

@@ -6,7 +6,7 @@ Each stage keeps a checkpoint in the run's folder and continues from it; a finis
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,26 @@ import torch
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from stemo.config import TrainingSettings
+from stemo.network.architectures import build, describe, name_of
 from stemo.network.checkpoint import WeightFacts, save_weights
-from stemo.network.model import Network
+from stemo.network.frame_network import FrameNetwork
+from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, Network
 from stemo.network.preprocessing import Preprocessing
-from stemo.network.spatial import SpatialEncoder
-from stemo.records import EMOTIONS
 from stemo.training.augment import Strength
 from stemo.training.boards import log_clips, log_confusion, log_samples
+from stemo.training.class_set import class_set
 from stemo.training.clip_stage import ClipSettings, fit_temperature, train_clips
 from stemo.training.clips import join, plan_sequences, plan_stills
 from stemo.training.collection import Collection, collect
-from stemo.training.datasets import Still, sequence_stills
+from stemo.training.datasets import Still
+from stemo.training.distributed import World, joined, own_device
 from stemo.training.evaluation import labels_of, predict_stills, report, score_prediction, still_bank
 from stemo.training.feature_bank import build_bank
 from stemo.training.joint_stage import JointSettings, train_joint
-from stemo.training.labels import MAJORITY_RULE
 from stemo.training.landmark_cache import landmark_cache
+from stemo.training.layouts.sequences import sequence_stills
 from stemo.training.metrics import CategoryScore
-from stemo.training.spatial_stage import SpatialSettings, StillNetwork, train_spatial
+from stemo.training.spatial_stage import SpatialSettings, train_spatial
 
 Say = Callable[[str], None]
 SMALL_MOTION = Strength(rotation=4, scale=0.05, shift=0.03, aspect=0.02, flip=0.0, degrade=0.15, light=0.12, erase=0.05)
@@ -46,6 +48,7 @@ class Run:
     settings: TrainingSettings
     folder: Path
     device: torch.device
+    world: World
     collection: Collection
     board: SummaryWriter
     say: Say
@@ -63,34 +66,56 @@ class Run:
         return self.settings.category_weight, self.settings.valence_weight, self.settings.arousal_weight
 
 
-def train(settings: TrainingSettings, runs: Path, device: torch.device, say: Say) -> tuple[Path, dict[str, Any]]:
-    """Run all stages below ``runs / settings.name``; returns the path of the weights and their figures on valid."""
+Result = tuple[Path, dict[str, Any]]
+
+
+def train(settings: TrainingSettings, runs: Path, device: torch.device, say: Say) -> Result | None:
+    """Run all stages below ``runs / settings.name``; returns the path of the weights and their figures on valid.
+
+    Of several processes started by torchrun, only the first returns a result.
+    """
+    with joined(device) as world:
+        return _train(settings, runs, own_device(device), world, say if world.first else _silent)
+
+
+def _silent(_: str) -> None:
+    """What the other processes say."""
+
+
+def _train(settings: TrainingSettings, runs: Path, device: torch.device, world: World, say: Say) -> Result | None:
     folder = runs / settings.name
     folder.mkdir(parents=True, exist_ok=True)
-    collection = collect([Path(path) for path in settings.data], settings.held_back)
-    board = SummaryWriter(str(folder))
+    labels = class_set(settings.classes).labels
+    collection = collect([Path(path) for path in settings.data], settings.held_back, labels)
+    board = SummaryWriter(str(folder if world.first else folder / f"process_{world.rank}"))
     try:
-        run = Run(settings, folder, device, collection, board, say)
+        run = Run(settings, folder, device, world, collection, board, say)
         say(
             f"data: {', '.join(collection.names)}; {len(collection.train)} stills and {len(collection.sequences)} "
             f"sequences to train on, {len(collection.valid)} stills to choose by"
         )
+        if collection.left_out:
+            say(f"left out: {', '.join(f'{n} {what}' for what, n in collection.left_out.most_common())}")
         return _stages(run)
     finally:
         board.close()
 
 
-def _stages(run: Run) -> tuple[Path, dict[str, Any]]:
+def _stages(run: Run) -> Result | None:
     torch.manual_seed(run.settings.seed)
     collection = run.collection
     sequences = [sequence for sequence in collection.sequences if sequence.label is not None]
-    pictures = [*collection.train, *sequence_stills(sequences)]
+    pictures = [*collection.train, *sequence_stills(sequences, collection.labels)]
     valid = [still for still in collection.valid if still.label is not None]
-    network = Network(len(EMOTIONS))
+    network = build(run.settings.architecture, run.settings.size, len(collection.labels))
     log_samples(run.board, [still.image for still in pictures[:256]])
 
-    # stage 1: the spatial stream
+    # stage 1: what one frame shows
     _spatial(run, network, pictures, valid)
+    if not run.world.first:
+        return None
+    if not isinstance(network, Network):
+        return _finish(run, network, valid, np.full((len(valid), LANDMARK_FEATURES), np.nan, np.float32))
 
     # landmarks, once, with the run-time code
     cache = run.folder.parent / "cache"
@@ -102,7 +127,8 @@ def _stages(run: Run) -> tuple[Path, dict[str, Any]]:
 
     # stage 3: all of it together
     def evaluate(candidate: Network) -> CategoryScore:
-        return score_prediction(predict_stills(candidate, valid, valid_landmarks, Preprocessing(), run.device), valid)
+        prediction = predict_stills(candidate, valid, valid_landmarks, Preprocessing(), run.device)
+        return score_prediction(prediction, valid, collection.labels)
 
     joint = JointSettings(
         run.settings.joint_epochs,
@@ -117,30 +143,34 @@ def _stages(run: Run) -> tuple[Path, dict[str, Any]]:
     return _finish(run, network, valid, valid_landmarks)
 
 
-def _spatial(run: Run, network: Network, pictures: Sequence[Still], valid: Sequence[Still]) -> None:
-    given = run.settings
+def _spatial(run: Run, network: FaceNetwork, pictures: Sequence[Still], valid: Sequence[Still]) -> None:
+    given, most = run.settings, describe(run.settings.architecture, run.settings.size).input_size
     settings = SpatialSettings(
         epochs=given.epochs,
         batch=given.batch,
         lr=given.lr,
         schedule=given.schedule,
+        optimiser=given.optimiser,
         weight_decay=given.weight_decay,
         mixup=given.mixup,
-        sizes=((given.small_share, given.small_size), (1.0, given.full_size)),
+        sizes=((given.small_share, min(given.small_size, most)), (1.0, min(given.full_size, most))),
         category_weight=given.category_weight,
         valence_weight=given.valence_weight,
         arousal_weight=given.arousal_weight,
         patience=given.patience,
+        labels=run.collection.labels,
         seed=given.seed,
     )
-    still = StillNetwork(SpatialEncoder(), len(EMOTIONS))
-    train_spatial(still, pictures, valid, settings, run.folder / "spatial.safetensors", run.log, run.device)
-    network.spatial.load_state_dict(still.encoder.state_dict())
+    if isinstance(network, Network):
+        network = FrameNetwork(network.spatial, network.spatial.channels, network.classes)
+    assert isinstance(network, FrameNetwork)
+    checkpoint = run.folder / "spatial.safetensors"
+    train_spatial(network, pictures, valid, settings, checkpoint, run.log, run.device, run.world)
 
 
 def _landmarks(run: Run, stills: Sequence[Still], cache: Path, name: str) -> np.ndarray:
     if not run.settings.landmarks:
-        return np.full((len(stills), 205), np.nan, np.float32)
+        return np.full((len(stills), LANDMARK_FEATURES), np.nan, np.float32)
     return landmark_cache([still.image for still in stills], cache, name)
 
 
@@ -157,12 +187,13 @@ def _clips(
     plans = [plan_stills(pictures, network.length)]
     if sequences:
         first = len(pictures) - sum(len(sequence.images) for sequence in sequences)
-        plans.append(plan_sequences(sequences, first, network.length, SEQUENCE_VERSIONS, rng))
+        plans.append(plan_sequences(sequences, first, network.length, SEQUENCE_VERSIONS, rng, run.collection.labels))
     settings = ClipSettings(
         epochs=run.settings.clip_epochs,
         patience=run.settings.patience,
         mixup=run.settings.mixup,
         weights=run.loss_weights,
+        labels=run.collection.labels,
         seed=run.settings.seed,
     )
     bank = build_bank(
@@ -182,16 +213,28 @@ def _clips(
     train_clips(network, bank, plan, known, labels, settings, checkpoint, run.log, run.device)
 
 
-def _finish(run: Run, network: Network, valid: Sequence[Still], landmarks: np.ndarray) -> tuple[Path, dict[str, Any]]:
+def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: np.ndarray) -> Result:
     labels = torch.tensor(labels_of(valid))
-    prediction = predict_stills(network, valid, landmarks, Preprocessing(), run.device)
+    architecture, size = run.settings.architecture, run.settings.size
+    preprocessing = Preprocessing(describe(architecture, size).input_size)
+    prediction = predict_stills(network, valid, landmarks, preprocessing, run.device)
     network.temperature.fill_(fit_temperature(prediction.logits.cpu(), labels))
     probabilities = network.probabilities(prediction)
-    result = score_prediction(prediction, valid)
+    result = score_prediction(prediction, valid, run.collection.labels)
     log_confusion(run.board, result)
-    metrics = report(result, MAJORITY_RULE, probabilities, valid)
-    path = run.folder / "stemo_base.safetensors"
-    facts = WeightFacts(trained=True, training_data=", ".join(run.collection.names), metrics={"valid": metrics})
-    facts = replace(facts, metrics={**facts.metrics, "settings": asdict(run.settings)})
+    metrics = report(result, run.collection.rule, probabilities, valid)
+    name = name_of(architecture, size)
+    path = run.folder / f"{name}.safetensors"
+    facts = WeightFacts(
+        name=name,
+        architecture=architecture,
+        size=size,
+        labels=run.collection.labels,
+        clip_length=network.length,
+        input_size=preprocessing.input_size,
+        trained=True,
+        training_data=", ".join(run.collection.names),
+        metrics={"valid": metrics, "settings": asdict(run.settings)},
+    )
     save_weights(path, network, facts)
     return path, metrics

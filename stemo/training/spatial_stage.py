@@ -12,10 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stemo.network.frame_network import FrameNetwork
 from stemo.network.preprocessing import Preprocessing
-from stemo.network.spatial import SpatialEncoder, StillHead
+from stemo.records import EMOTIONS
+from stemo.training.affect_loss import affect_error
 from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
 from stemo.training.datasets import Still
+from stemo.training.distributed import ALONE, World
 from stemo.training.metrics import CategoryScore, score
 from stemo.training.optim import WeightAverage, make_optimiser, set_rate
 from stemo.training.pictures import fit
@@ -34,6 +37,7 @@ class SpatialSettings:
     batch: int = 128
     lr: float = 2e-3
     weight_decay: float = 1e-2
+    optimiser: str = "adamw"
     schedule: str = "cosine"
     warmup: float = 0.08
     sizes: tuple[tuple[float, int], ...] = ((0.8, 80), (1.0, 112))
@@ -44,6 +48,7 @@ class SpatialSettings:
     valence_weight: float = 1.0
     arousal_weight: float = 1.0
     patience: int = 10
+    labels: tuple[str, ...] = EMOTIONS
     seed: int = 0
     strength: Strength = DEFAULT_STRENGTH
 
@@ -58,35 +63,24 @@ class Batch:
     arousal: Tensor
 
 
-class StillNetwork(nn.Module):
-    """The spatial encoder under its light head."""
-
-    def __init__(self, encoder: SpatialEncoder, classes: int) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = StillHead(encoder.channels, classes)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n 3 h w) -> logits (n k), valence (n), arousal (n)."""
-        return self.head(self.encoder(images))
-
-
 def train_spatial(
-    network: StillNetwork,
+    network: FrameNetwork,
     train: Sequence[Still],
     valid: Sequence[Still],
     settings: SpatialSettings,
     checkpoint: Path,
     log: Log,
     device: torch.device,
+    world: World = ALONE,
 ) -> float:
     """Train ``network`` in place to its averaged, best-on-valid weights; returns the valid accuracy in [0, 1].
 
-    Continues from ``checkpoint`` where it exists: every epoch draws from its own seed, so the continuation is the
-    same as an uninterrupted run.
+    With a ``world`` of several processes each takes its share of every batch; the first one logs and saves. Continues
+    from ``checkpoint`` where it exists: every epoch draws from its own seed, so the continuation is the same as an
+    uninterrupted run.
     """
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
+    optimiser = make_optimiser([network], settings.lr, settings.weight_decay, settings.optimiser)
     average = WeightAverage(network, settings.average)
     best = WeightAverage(network, 0.0).module
     modules = {"network": network, "average": average.module, "best": best}
@@ -96,18 +90,14 @@ def train_spatial(
         facts = load_state(checkpoint, modules, optimiser)
         epoch, top, waited, average.updates = facts["epoch"], facts["best"], facts["waited"], facts["updates"]
         schedule.restore(facts.get("schedule", {}))
+    shared = world.share(network, device)
     while epoch < settings.epochs and waited <= settings.patience:
         started = time.monotonic()
-        loss = _epoch(network, average, optimiser, schedule, train, settings, epoch, device)
-        result = evaluate_stills(average.module, valid, input_size(1.0, settings), device)
+        loss = _epoch(shared, network, average, optimiser, schedule, train, settings, epoch, device, world)
+        result = evaluate_stills(average.module, valid, input_size(1.0, settings), device, settings.labels)
         epoch += 1
-        log("spatial/loss", loss, epoch)
-        log("spatial/lr", optimiser.param_groups[0]["lr"], epoch)
-        log("spatial/valid_accuracy", result.accuracy, epoch)
-        log("spatial/valid_macro_recall", result.macro_recall, epoch)
-        for name, recall in result.per_class_recall.items():
-            log(f"spatial/recall/{name}", recall, epoch)
-        log("spatial/faces_per_second", len(train) / (time.monotonic() - started), epoch)
+        if world.first:
+            _report(log, loss, result, optimiser, len(train) / (time.monotonic() - started), epoch)
         schedule.observe(result.accuracy)
         waited = 0 if result.accuracy > top else waited + 1
         if result.accuracy > top:
@@ -115,9 +105,22 @@ def train_spatial(
             best.load_state_dict(average.module.state_dict())
         facts = {"epoch": epoch, "best": top, "waited": waited, "updates": average.updates}
         facts["schedule"] = schedule.state()
-        save_state(checkpoint, modules, optimiser, facts)
+        if world.first:
+            save_state(checkpoint, modules, optimiser, facts)
     network.load_state_dict(best.state_dict())
     return top
+
+
+def _report(
+    log: Log, loss: float, result: CategoryScore, optimiser: torch.optim.Optimizer, speed: float, epoch: int
+) -> None:
+    log("spatial/loss", loss, epoch)
+    log("spatial/lr", optimiser.param_groups[0]["lr"], epoch)
+    log("spatial/valid_accuracy", result.accuracy, epoch)
+    log("spatial/valid_macro_recall", result.macro_recall, epoch)
+    for name, recall in result.per_class_recall.items():
+        log(f"spatial/recall/{name}", recall, epoch)
+    log("spatial/faces_per_second", speed, epoch)
 
 
 def input_size(progress: float, settings: SpatialSettings) -> int:
@@ -126,7 +129,8 @@ def input_size(progress: float, settings: SpatialSettings) -> int:
 
 
 def _epoch(
-    network: StillNetwork,
+    shared: nn.Module,
+    network: FrameNetwork,
     average: WeightAverage,
     optimiser: torch.optim.Optimizer,
     schedule: Schedule,
@@ -134,16 +138,17 @@ def _epoch(
     settings: SpatialSettings,
     epoch: int,
     device: torch.device,
+    world: World,
 ) -> float:
     steps = max(1, len(train) // settings.batch)
     total = torch.zeros((), device=device)
     torch.manual_seed(settings.seed * 1000 + epoch)
     network.train()
     size = input_size((epoch + 1) / settings.epochs, settings)
-    for step, batch in enumerate(_batches(train, settings, epoch, size, device)):
+    for step, batch in enumerate(_batches(train, settings, epoch, size, device, world)):
         set_rate(optimiser, settings.lr * schedule.factor((epoch + step / steps) / settings.epochs))
         with torch.autocast(device.type, torch.bfloat16):
-            logits, valence, arousal = network(batch.images)
+            logits, valence, arousal = shared(batch.images)
         loss = still_loss(logits.float(), valence.float(), arousal.float(), batch, settings)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -155,10 +160,10 @@ def _epoch(
 
 
 def still_loss(logits: Tensor, valence: Tensor, arousal: Tensor, batch: Batch, settings: SpatialSettings) -> Tensor:
-    """Cross-entropy with the vote distribution, and squared errors of the weak valence and arousal targets."""
+    """Cross-entropy with the vote distribution, and squared errors of valence and arousal where they are known."""
     category = F.cross_entropy(logits, batch.category)
-    valence_error = F.mse_loss(valence, batch.valence)
-    arousal_error = F.mse_loss(arousal, batch.arousal)
+    valence_error = affect_error(valence, batch.valence)
+    arousal_error = affect_error(arousal, batch.arousal)
     return (
         settings.category_weight * category
         + settings.valence_weight * valence_error
@@ -167,13 +172,13 @@ def still_loss(logits: Tensor, valence: Tensor, arousal: Tensor, batch: Batch, s
 
 
 def _batches(
-    train: Sequence[Still], settings: SpatialSettings, epoch: int, size: int, device: torch.device
+    train: Sequence[Still], settings: SpatialSettings, epoch: int, size: int, device: torch.device, world: World
 ) -> Iterator[Batch]:
-    rng = np.random.default_rng((settings.seed, epoch))
-    generator = torch.Generator().manual_seed(settings.seed * 1000 + epoch)
-    order = rng.permutation(len(train))
+    order = np.random.default_rng((settings.seed, epoch)).permutation(len(train))  # the same in every process
+    rng = np.random.default_rng((settings.seed, epoch, world.rank))
+    generator = torch.Generator().manual_seed((settings.seed * 1000 + epoch) * 1000 + world.rank)
     for start in range(0, max(1, len(order) - settings.batch + 1), settings.batch):
-        chosen = [train[i] for i in order[start : start + settings.batch]]
+        chosen = [train[i] for i in world.mine(order[start : start + settings.batch])]
         warped = np.stack([warp_still(still.image, size, settings.strength, rng) for still in chosen])
         images = vary_light(PREPROCESSING(torch.from_numpy(warped)), settings.strength, generator)
         images = erase(images, settings.strength, generator)
@@ -204,7 +209,12 @@ def _to(batch: Batch, device: torch.device) -> Batch:
 
 @torch.inference_mode()
 def evaluate_stills(
-    network: StillNetwork, stills: Sequence[Still], size: int, device: torch.device, batch: int = 256
+    network: FrameNetwork,
+    stills: Sequence[Still],
+    size: int,
+    device: torch.device,
+    labels: tuple[str, ...] = EMOTIONS,
+    batch: int = 256,
 ) -> CategoryScore:
     """Score ``network`` on the stills that the scoring rule keeps, each read once and mirrored."""
     kept = [still for still in stills if still.label is not None]
@@ -216,4 +226,4 @@ def evaluate_stills(
         with torch.autocast(device.type, torch.bfloat16):
             logits = network(images)[0] + network(images.flip(-1))[0]
         predicted.append(logits.argmax(-1).cpu().numpy())
-    return score([still.label for still in kept if still.label is not None], np.concatenate(predicted))
+    return score([still.label for still in kept if still.label is not None], np.concatenate(predicted), labels)

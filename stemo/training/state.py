@@ -39,7 +39,13 @@ def load_state(path: Path, modules: Mapping[str, nn.Module], optimiser: torch.op
         raise WeightsError(f"checkpoint {str(path)!r} cannot be read: {error}. Delete it to start over.") from error
     for name, module in modules.items():
         prefix = f"module/{name}/"
-        module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        try:
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        except RuntimeError as error:
+            raise WeightsError(
+                f"checkpoint {str(path)!r} is of another network: expected the same architecture and classes. "
+                "Choose another --name, or delete it to start over."
+            ) from error
     if optimiser is not None:
         _load_optimiser(optimiser, tensors)
     return facts

@@ -1,0 +1,62 @@
+"""Training on several processes started by ``torchrun``: who am I, which pictures are mine, whose gradients count.
+
+The spatial stage, by far the longest, is shared; the short stages after it run on the first process alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import distributed, nn
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """This process's ``rank`` among ``size`` processes."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    def mine(self, chosen: np.ndarray) -> np.ndarray:
+        """This process's share of a batch's indices (n,); all shares are equally long, so that means agree."""
+        return chosen[: len(chosen) // self.size * self.size][self.rank :: self.size] if self.size > 1 else chosen
+
+    def share(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """``network`` such that its gradients are the mean over all processes."""
+        if self.size == 1:
+            return network
+        if device.type == "cuda":
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return nn.parallel.DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+
+
+ALONE = World()
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[World]:
+    """The world that ``torchrun`` describes in the environment, joined until the end; alone without it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield World(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
+
+
+def own_device(device: torch.device) -> torch.device:
+    """With several processes on GPUs, each has its own; otherwise ``device``."""
+    local = os.environ.get("LOCAL_RANK")
+    return torch.device("cuda", int(local)) if device.type == "cuda" and local is not None else device

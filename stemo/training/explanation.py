@@ -1,0 +1,135 @@
+"""Why the network reads what it reads: the places of a face, the frames and the landmarks that speak for a category.
+
+- places: Grad-CAM on the last feature map (Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
+  Gradient-based Localization", ICCV 2017)
+- frames: the weights of the network's own attention over its clip
+- landmarks: gradient times input (Shrikumar et al., "Learning Important Features Through Propagating Activation
+  Differences", ICML 2017), the input measured from the average face that the network's normalisation holds
+
+Frames come one after the other, as in use, and each is encoded once: memory does not grow with a video.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange, reduce
+from torch import Tensor, nn
+
+from stemo.faces.geometry import BLENDSHAPES, KEY_POINTS
+from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
+from stemo.network.preprocessing import Preprocessing
+from stemo.network.streaming import LONGEST_GAP, ClipBuffer, Observation, stack_landmarks
+
+
+class Explanation(NamedTuple):
+    """What speaks for one category in one frame, all on the CPU.
+
+    ``heat`` (h w) in [0, 1], 1 where the newest frame speaks for it most (all 0 where nothing does), ``frames`` (t)
+    summing to 1, oldest first, ``landmarks`` (205): what each landmark feature adds to the category's logit, to first
+    order; ``None`` for a face without landmarks, or a network that does not look at them.
+    """
+
+    heat: Tensor
+    frames: Tensor
+    landmarks: Tensor | None
+
+
+class Look:
+    """One face at one moment as the network saw it, ready to be asked about any category."""
+
+    def __init__(self, prediction: Prediction, maps: Tensor, landmarks: Tensor, average: Tensor) -> None:
+        self.prediction = prediction
+        self._maps, self._landmarks, self._average = maps, landmarks, average
+
+    def explain(self, category: int) -> Explanation:
+        """What speaks for ``category`` (the place of its label), compared with nothing."""
+        score = self.prediction.logits[0, category]
+        inputs = (self._maps, self._landmarks)
+        of_maps, of_landmarks = torch.autograd.grad(score, inputs, retain_graph=True, allow_unused=True)
+        heat = grad_cam(self._maps, torch.zeros_like(self._maps) if of_maps is None else of_maps)[0]
+        frames = self.prediction.frame_weights[0].detach().cpu()
+        if of_landmarks is None or not torch.isfinite(self._landmarks).all():
+            return Explanation(heat.cpu(), frames, None)
+        added = of_landmarks * (self._landmarks.detach() - self._average)
+        return Explanation(heat.cpu(), frames, added[0].cpu())
+
+
+class Explainer:
+    """Looks at the faces of a stream as :class:`stemo.network.streaming.StreamReader` reads them, keeping gradients."""
+
+    def __init__(self, network: FaceNetwork, preprocessing: Preprocessing, device: torch.device) -> None:
+        self._network = network.to(device).eval()
+        self._preprocessing, self._device = preprocessing, device
+        self._buffers: dict[int, ClipBuffer] = {}
+
+    def look(self, face: Observation, time: float) -> Look:
+        """The face of the frame at ``time`` seconds; the faces of one track must come in order."""
+        picture = self._preprocessing.fitted(rearrange(face.picture.to(self._device), "h w c -> 1 h w c"))
+        landmarks = stack_landmarks([face]).to(self._device).requires_grad_()
+        features, maps = encode_with_maps(self._network, picture, landmarks)
+        clip = self._clip(face.track_id, time, features)
+        # cuDNN's LSTM has no gradient outside training
+        with torch.backends.cudnn.flags(enabled=False):
+            prediction = self._network.read_clip(clip)
+        return Look(prediction, maps, landmarks, average_landmarks(self._network, landmarks))
+
+    def _clip(self, track_id: int, time: float, features: FrameFeatures) -> FrameFeatures:
+        stale = [key for key, buffer in self._buffers.items() if abs(time - buffer.times[-1]) > LONGEST_GAP]
+        for key in stale:
+            del self._buffers[key]
+        buffer = self._buffers.setdefault(track_id, ClipBuffer(self._network.length))
+        buffer.push(time, FrameFeatures(*(part[0] for part in features)))
+        clip = FrameFeatures(*(rearrange(part, "t c -> 1 t c") for part in buffer.clip()))
+        # only the newest frame is asked about; the others need no graph
+        buffer.items[-1] = FrameFeatures(*(part.detach() for part in buffer.items[-1]))
+        return clip
+
+
+def encode_with_maps(network: FaceNetwork, pictures: Tensor, landmarks: Tensor) -> tuple[FrameFeatures, Tensor]:
+    """(n c h w), (n 205) -> features of each frame, and the last feature map (n c h w), a leaf with gradients."""
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        kept.append(output.detach().requires_grad_())
+        return kept[-1]
+
+    handle = encoder_of(network).register_forward_hook(keep)
+    try:
+        features = network.encode_frames(pictures, landmarks)
+    finally:
+        handle.remove()
+    return features, kept[-1]
+
+
+def encoder_of(network: FaceNetwork) -> nn.Module:
+    """The part of a network whose output is its last feature map."""
+    encoder = getattr(network, "spatial", None) or getattr(network, "encoder", None)
+    assert isinstance(encoder, nn.Module)
+    return encoder
+
+
+def average_landmarks(network: FaceNetwork, landmarks: Tensor) -> Tensor:
+    """The landmark features (205) of the average face in training; zeros where a network does not hold them."""
+    norm = getattr(getattr(network, "landmark", None), "norm", None)
+    average = getattr(norm, "running_mean", None)
+    return average if isinstance(average, Tensor) else torch.zeros_like(landmarks[0])
+
+
+def grad_cam(maps: Tensor, gradients: Tensor) -> Tensor:
+    """Feature maps and a score's gradients by them (n c h w) -> heat (n h w) in [0, 1], each scaled to its maximum."""
+    weights = reduce(gradients, "n c h w -> n c 1 1", "mean")
+    heat = reduce(weights * maps.detach(), "n c h w -> n h w", "sum").relu()
+    return heat / heat.amax((1, 2), keepdim=True).clamp(min=1e-12)
+
+
+def point_scores(landmarks: Tensor) -> Tensor:
+    """What landmark features add (205) -> what each of the 50 key points adds, x, y and z together (50)."""
+    return reduce(landmarks[: 3 * len(KEY_POINTS)], "(p d) -> p", "sum", d=3)
+
+
+def blendshape_scores(landmarks: Tensor) -> Tensor:
+    """What landmark features add (205) -> what each blendshape adds (52)."""
+    first = 3 * len(KEY_POINTS)
+    return landmarks[first : first + BLENDSHAPES]

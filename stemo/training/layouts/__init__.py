@@ -1,0 +1,184 @@
+"""Every layout of labelled faces that stemo reads, found by what lies in the folder or zip.
+
+::
+
+    load_any(path)           stills of a data set, whichever layout it has
+    rule_of(path)            how its faces get their labels, in words
+    data_sets(path)          the data sets in a folder
+    open_data(path)          all that is known of one
+
+A layout is a line of :data:`LAYOUTS`: how to tell it, how to read its faces. The first that fits is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from stemo.errors import DataError
+from stemo.records import EMOTIONS
+from stemo.training.archives import TABLES, Archive, open_archive
+from stemo.training.class_set import ClassSet
+from stemo.training.datasets import SPLITS, LabelledFace, LabelledSequence, Still, hold
+from stemo.training.labels import FOLDER_RULE, MAJORITY_RULE, SEQUENCE_RULE
+from stemo.training.layouts import (
+    afew_va,
+    affectnet,
+    affwild2,
+    clip_tables,
+    fer2013,
+    ferplus,
+    image_folder,
+    sequences,
+    video_folder,
+)
+from stemo.training.made import made_faces
+
+MADE = Path("made")  # the word that stands for the drawn faces
+MADE_RULE = "drawn faces, {k} classes: the face is drawn as its class"
+
+Faces: TypeAlias = Callable[[Archive], Iterable[LabelledFace]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A way in which labelled faces lie on disk. ``holds`` says in a few words how users know it."""
+
+    holds: str
+    fits: Callable[[Archive], bool]
+    faces: Faces
+    rule: str | Callable[[Archive], str]
+    sequences: Callable[[Archive, Sequence[str]], list[LabelledSequence]] | None = None
+    plain: bool = False  # told by nothing but folders
+
+
+LAYOUTS = (
+    Layout("FERPlus's FER2013Train/label.csv", ferplus.is_repository, ferplus.repository_faces, MAJORITY_RULE),
+    Layout("fer2013.csv", fer2013.is_fer2013, fer2013.fer2013_faces, fer2013.fer2013_rule),
+    Layout("a labels.csv with FER+ votes", ferplus.has_votes, ferplus.voted_faces, MAJORITY_RULE),
+    Layout(
+        "a labels.csv of sequences (CK+)",
+        sequences.has_sequences,
+        sequences.sequence_faces,
+        SEQUENCE_RULE,
+        sequences.read_sequences,
+    ),
+    Layout("AffectNet's *_exp.npy", affectnet.has_annotations, affectnet.annotation_faces, affectnet.RULE),
+    Layout("AffectNet's training.csv", affectnet.has_tables, affectnet.table_faces, affectnet.RULE),
+    Layout("AFEW-VA's 001/001.json", afew_va.is_afew_va, afew_va.clip_faces, afew_va.RULE),
+    Layout("Aff-Wild2's challenge folders", affwild2.is_affwild2, affwild2.video_faces, affwild2.RULE),
+    Layout("a csv of clips (DFEW, FERV39k)", clip_tables.has_clip_tables, clip_tables.table_faces, clip_tables.RULE),
+    Layout(
+        "one folder of pictures per emotion",
+        image_folder.is_image_folder,
+        image_folder.folder_faces,
+        FOLDER_RULE,
+        plain=True,
+    ),
+    Layout(
+        "one folder of videos per emotion",
+        video_folder.is_video_folder,
+        video_folder.video_faces,
+        video_folder.RULE,
+        plain=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """An opened data set: its faces in its own categories, and its sequences where it has some."""
+
+    path: Path
+    rule: str
+    faces: Callable[[], Iterable[LabelledFace]]
+    sequences: Callable[[Sequence[str]], list[LabelledSequence]] | None = None
+
+    def rule_for(self, labels: Sequence[str]) -> str:
+        """How faces get their labels, in words, with so many classes."""
+        return self.rule.format(k=len(labels))
+
+
+def load_any(path: Path, labels: Sequence[str] = EMOTIONS) -> list[Still]:
+    """The labelled faces of a data set in any known layout, laid on the class set ``labels``.
+
+    Faces outside the class set are left out. Raises :class:`DataError` for an unknown layout, a picture that cannot
+    be read, or when nothing is left.
+    """
+    data = open_data(path)
+    stills, left_out = ClassSet(tuple(labels)).stills(data.faces())
+    if not stills:
+        found = ", ".join(name for name, _ in left_out.most_common(8)) or "no face at all"
+        raise DataError(
+            f"data {str(path)!r} holds no labelled face of {', '.join(labels)}: expected some, got {found}. "
+            "Name other categories with --classes."
+        )
+    return hold(stills)
+
+
+def rule_of(path: Path, labels: Sequence[str] = EMOTIONS) -> str:
+    """Which faces :func:`load_any` gives a label, and which, in words."""
+    return open_data(path).rule_for(labels)
+
+
+def open_data(path: Path) -> DataSet:
+    """The data set at ``path`` (a folder, zip or csv, or the word "made"). Raises :class:`DataError`."""
+    if path == MADE and not path.exists():
+        return DataSet(path, MADE_RULE, made_faces)
+    archive = open_archive(path)
+    layout = layout_of(archive)
+    if layout is None:
+        raise DataError(
+            f"data {str(path)!r} holds no labelled face in a known layout: expected one of "
+            f"{'; '.join(known.holds for known in LAYOUTS)}, got {_contents(archive)}."
+        )
+    read = layout.sequences
+    return DataSet(
+        path,
+        layout.rule if isinstance(layout.rule, str) else layout.rule(archive),
+        lambda: layout.faces(archive),
+        (lambda labels: read(archive, labels)) if read else None,
+    )
+
+
+def layout_of(archive: Archive) -> Layout | None:
+    """The first layout that fits, or ``None``. A table given by itself must be one that a layout reads."""
+    is_table = archive.path.suffix.lower() in TABLES and archive.path.is_file()
+    return next((layout for layout in LAYOUTS if not (layout.plain and is_table) and layout.fits(archive)), None)
+
+
+def data_sets(path: Path) -> list[Path]:
+    """The data sets at ``path``: the zips in a folder that are some, else the path itself or the folders in it.
+
+    Raises :class:`DataError` where nothing has a known layout.
+    """
+    if not path.is_dir():
+        open_data(path)
+        return [path]
+    zips, inner = _known(sorted(path.glob("*.zip"))), _known(sorted(path.iterdir()))
+    own = layout_of(open_archive(path))
+    # a folder of pictures in folders looks like one data set of pictures, whatever is described further in
+    sets = [name for name, layout in inner.items() if not layout.plain and name.name.lower() not in SPLITS]
+    if zips:
+        return list(zips)
+    if len(sets) > 1 or (sets and own is not None and own.plain):
+        return list(inner)
+    if own is None and inner:
+        return list(inner)
+    open_data(path)
+    return [path]
+
+
+def _known(paths: Sequence[Path]) -> dict[Path, Layout]:
+    """The folders and zips among ``paths`` that have a known layout, with it."""
+    found = ((path, layout_of(open_archive(path))) for path in paths if path.is_dir() or path.suffix == ".zip")
+    return {path: layout for path, layout in found if layout is not None}
+
+
+def _contents(archive: Archive) -> str:
+    """What an archive holds instead, in a few words."""
+    names: Iterator[str] = iter(archive.names())
+    endings = sorted({PurePosixPath(name).suffix.lower() or "files without ending" for name in names})
+    return ", ".join(endings[:6]) or "nothing"

@@ -1,0 +1,148 @@
+"""Clips named by a table: DFEW (Jiang et al., ACM MM 2020), FERV39k (Wang et al., CVPR 2022), or a csv of one's own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from tqdm import tqdm
+
+from stemo.errors import DataError
+from stemo.training.archives import TABLES, Archive, is_picture, is_video, read_text
+from stemo.training.clip_faces import Clip, faces_of_clips
+from stemo.training.datasets import SPLITS, TRAIN_SPLITS, LabelledFace
+from stemo.training.labels import canonical_emotion
+
+DFEW_ORDER = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")  # numbered from 1
+CLIP_COLUMNS = ("video_name", "clip", "clip_name", "video", "file", "path", "name")
+LABEL_COLUMNS = ("label", "emotion", "expression", "class")
+SPLIT_COLUMNS = ("split", "usage", "set")
+SUBJECT_COLUMNS = ("subject", "actor", "person", "speaker")
+FOLD = re.compile(r"set_(\d+)")  # of a cross-validation over all clips: the first is read
+RULE = "clips, {k} classes: a table names the class of each clip, which its frames are scored by"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table: what it calls the clip, its label as written, split and subject where they are told."""
+
+    clip: str
+    label: str
+    split: str
+    subject: str
+    where: str
+
+
+def has_clip_tables(archive: Archive) -> bool:
+    """Whether a table names clips, be they videos or folders of frames, that lie here too."""
+    places: dict[str, list[str]] | None = None
+    for table in _tables(archive):
+        rows = read_rows(archive, table)
+        if rows:
+            places = places or _places(archive)
+            if _find(places, rows[0].clip):
+                return True
+    return False
+
+
+def table_faces(archive: Archive) -> Iterator[LabelledFace]:
+    """Frames of every clip that a table names. Raises :class:`DataError` for a missing clip or an unknown label."""
+    places = _places(archive)
+    clips: dict[str, Clip] = {}
+    for table in _tables(archive):
+        for row in read_rows(archive, table):
+            place = _find(places, row.clip)
+            if place is None:
+                raise DataError(
+                    f"clip {row.clip!r} of {row.where} is missing in {str(archive.path)!r}. Check its folder."
+                )
+            # several tables may name a clip: what any of them holds out is held out
+            if place not in clips or clips[place].split in TRAIN_SPLITS:
+                clips[place] = Clip(place, emotion_of(row), row.split, row.subject)
+    yield from faces_of_clips(archive, tqdm(clips.values(), "clips", disable=None))
+
+
+def read_rows(archive: Archive, table: str) -> list[Row]:
+    """The clips of a table: with a header, or lines of a clip and its label, commas or spaces between.
+
+    Empty where the table is about something else.
+    """
+    lines = [line for line in read_text(archive, table).splitlines() if line.strip()]
+    cells = list(csv.reader(io.StringIO("\n".join(lines)))) if lines and "," in lines[0] else [x.split() for x in lines]
+    if not cells or len(cells[0]) < 2:
+        return []
+    header = [cell.strip().lower() for cell in cells[0]]
+    places = [_column(header, known) for known in (CLIP_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, SUBJECT_COLUMNS)]
+    split = _split_of(table)
+    if places[0] is None or places[1] is None:
+        # no header: the clip stands first and the label last, DFEW's frame count perhaps between them
+        bare = [Row(row[0], row[-1], split, "", f"{table} line {n}") for n, row in enumerate(cells, 1) if len(row) > 1]
+        return [row for row in bare if _is_label(row.label)]
+    found = []
+    for number, row in enumerate(cells[1:], 2):
+        clip, label, own_split, subject = (row[at].strip() if at is not None and at < len(row) else "" for at in places)
+        found.append(Row(clip, label, own_split or split, subject, f"{table} line {number}"))
+    return found
+
+
+def emotion_of(row: Row) -> str:
+    """The category of a row: a name, or a number from 1 in DFEW's order. Raises :class:`DataError` for another."""
+    if not row.label.isdecimal():
+        return canonical_emotion(row.label) or row.label
+    number = int(row.label)
+    if not 1 <= number <= len(DFEW_ORDER):
+        raise DataError(f"{row.where} has label {row.label!r}: expected a name, or DFEW's 1 to 7, got {number}.")
+    return DFEW_ORDER[number - 1]
+
+
+def _is_label(label: str) -> bool:
+    return label.isdecimal() or canonical_emotion(label) is not None
+
+
+def _column(header: Sequence[str], known: Sequence[str]) -> int | None:
+    return next((header.index(name) for name in known if name in header), None)
+
+
+def _tables(archive: Archive) -> list[str]:
+    tables = [name for name in archive.names() if PurePosixPath(name).suffix.lower() in TABLES]
+    folds = {int(found[1]) for name in tables if (found := FOLD.fullmatch(PurePosixPath(name).stem))}
+    others = {f"set_{fold}" for fold in folds if fold != min(folds)}
+    return [name for name in tables if PurePosixPath(name).stem not in others]
+
+
+def _split_of(table: str) -> str:
+    """The split that a table's name or folder tells: ``train(single-labeled)/set_1.csv``, ``test_All.csv``."""
+    words = re.findall(r"[a-z]+", table.lower())
+    return next((word for word in reversed(words) if word in SPLITS), "")
+
+
+def _places(archive: Archive) -> dict[str, list[str]]:
+    """Every video and every folder of pictures, by the last part of its name without ending and leading zeros."""
+    videos = {name for name in archive.names() if is_video(name)}
+    folders = {str(PurePosixPath(name).parent) for name in archive.names() if is_picture(name)} - {"."}
+    places: dict[str, list[str]] = {}
+    for place in sorted(videos | folders):
+        places.setdefault(_last(place), []).append(place)
+    return places
+
+
+def _find(places: dict[str, list[str]], clip: str) -> str | None:
+    """The place of a clip; folders of frames, which hold cut-out faces, come before videos."""
+    wanted = PurePosixPath(clip.strip("/ ")).parts
+    fitting = [place for place in places.get(_last(clip), []) if _ends(place, wanted)]
+    return min(fitting, key=is_video) if fitting else None
+
+
+def _ends(place: str, wanted: Sequence[str]) -> bool:
+    above = PurePosixPath(place).parts[:-1]
+    return len(wanted) == 1 or above[len(above) - len(wanted) + 1 :] == tuple(wanted[:-1])
+
+
+def _last(place: str) -> str:
+    path = PurePosixPath(place.strip("/ "))
+    name = path.stem if is_video(path.name) else path.name
+    return name.lstrip("0") or "0"

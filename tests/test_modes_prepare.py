@@ -1,0 +1,180 @@
+"""``--prepare``: an ImageFolder split by people, copies on one side, complete or not at all."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import made_data
+import numpy as np
+import pytest
+
+from stemo.cli import main
+from stemo.records import EMOTIONS
+from stemo.training.layouts import load_any
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Twenty people with a picture of each class; one file twice, and once more scaled under another class."""
+    import cv2
+
+    root = tmp_path / "people"
+    seed = 0
+    for emotion in EMOTIONS:
+        for person in range(20):
+            seed += 1
+            made_data.picture(root / emotion.lower() / f"Ann-{person}_{seed}.png", emotion, seed)
+    first = sorted((root / "happy").iterdir())[0]
+    shutil.copyfile(first, root / "happy" / "zzz.png")
+    large = cv2.resize(cv2.imread(str(first)), (112, 112), interpolation=cv2.INTER_CUBIC)  # type: ignore[call-overload]
+    cv2.imwrite(str(root / "sad" / "scaled.png"), large)
+    return root
+
+
+def prepare(data: Path, output: Path, *flags: str) -> int:
+    return main(["--prepare", str(data), "--output", str(output), *flags])
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "splits.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_people_are_on_one_side_and_files_say_who_they_are(tmp_path: Path, people: Path) -> None:
+    assert prepare(people, tmp_path / "out") == 0
+    table = rows(tmp_path / "out")
+    assert len(table) == 142
+    sides: dict[str, set[str]] = {}
+    for row in table:
+        sides.setdefault(row["subject"] or row["source"], set()).add(row["split"])
+    assert all(len(splits) == 1 for splits in sides.values())
+    counts = Counter(row["split"] for row in table)
+    assert counts["train"] == pytest.approx(0.8 * 142, abs=10)
+    assert min(counts["val"], counts["test"]) >= 7
+    stills = load_any(tmp_path / "out")
+    assert {(still.name, still.split, EMOTIONS[still.label or 0]) for still in stills} == {
+        (row["file"], row["split"], row["class"]) for row in table
+    }
+    known = {row["file"]: row["subject"] for row in table if row["subject"]}
+    assert {still.name: still.subject for still in stills if still.name in known} == known
+    by_source = {row["source"]: row["file"] for row in table}
+    for still in load_any(people):
+        copied = next(other for other in stills if other.name == by_source[still.name])
+        assert np.array_equal(still.image, copied.image)
+
+
+def test_copies_are_kept_together_and_reported(
+    tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prepare(people, tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    copies = [row for row in rows(tmp_path / "out") if row["copies"]]
+    assert {row["source"] for row in copies} > {"happy/zzz.png", "sad/scaled.png"}
+    groups: dict[str, set[str]] = {}
+    for row in copies:
+        groups.setdefault(row["copies"], set()).add(row["split"])
+    assert all(len(splits) == 1 for splits in groups.values())
+    assert "1 exact" in said
+    assert "groups have several labels, such as" in said
+
+
+def test_the_table_adds_up(tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prepare(people, tmp_path / "out", "--split", "0.6,0.4") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    head = lines.index(["class", "train", "val", "all"])
+    table = {line[0]: [int(cell) for cell in line[1:]] for line in lines[head + 1 : head + 9]}
+    assert table["all"] == np.array([table[emotion] for emotion in EMOTIONS]).sum(0).tolist()
+    assert table["Happy"][2] == 21
+    written = Counter((row["class"], row["split"]) for row in rows(tmp_path / "out"))
+    assert all(written[emotion, "train"] == table[emotion][0] for emotion in EMOTIONS)
+
+
+def test_the_seed_reproduces_the_split(tmp_path: Path, people: Path) -> None:
+    for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        assert prepare(people, tmp_path / name, "--seed", seed) == 0
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+    assert rows(tmp_path / "a") != rows(tmp_path / "c")
+
+
+def test_own_classes_and_another_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = made_data.image_folder(tmp_path / "d", ("bored", "focused", "joy", "angry"), count=10)
+    assert prepare(made_data.zipped(data), tmp_path / "out", "--classes", "bored,Focused,happy") == 0
+    assert {row["class"] for row in rows(tmp_path / "out")} == {"bored", "Focused", "Happy"}
+    assert "left out:   10 Angry" in capsys.readouterr().out
+
+
+def test_copies_across_the_data_s_own_splits_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = made_data.image_folder(tmp_path / "d", count=4, splits=("train", "test"))
+    source = next((data / "train" / "Happy").iterdir())
+    shutil.copyfile(source, data / "test" / "Happy" / "again.png")
+    assert prepare(data, tmp_path / "out") == 0
+    assert "groups lay across the data's own splits, such as" in capsys.readouterr().out
+
+
+def refused(data: Path, output: Path, *flags: str) -> None:
+    before = sorted(output.parent.rglob("*"))
+    assert prepare(data, output, *flags) == 2
+    assert sorted(output.parent.rglob("*")) == before
+
+
+def test_an_existing_output_is_replaced_only_when_told_and_only_if_prepared(
+    tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    refused(people, mine)
+    assert "exists" in capsys.readouterr().err
+    refused(people, mine, "--overwrite")
+    assert "is not replaced" in capsys.readouterr().err
+    assert prepare(people, tmp_path / "out") == 0
+    assert prepare(people, tmp_path / "out", "--overwrite", "--split", "0.5,0.5") == 0
+    assert {row["split"] for row in rows(tmp_path / "out")} == {"train", "val"}
+    assert not (tmp_path / "out" / "test").exists()
+    assert not [path for path in tmp_path.iterdir() if path.suffix in (".part", ".old")]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--split", "0.9,0.3"], "split '0.9,0.3' is no division"),
+        (["--classes", "bored,happy"], "class 'bored' has no labelled face"),
+        (["--classes", "bored,tired"], "holds no labelled face of bored, tired: expected some, got"),
+    ],
+)
+def test_bad_flags_are_one_line(
+    tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
+) -> None:
+    refused(people, tmp_path / "out", *flags)
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_bad_places_are_one_line(tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--prepare", str(people)]) == 2
+    assert "output folder is not given" in capsys.readouterr().err
+    refused(people, people / "out")
+    assert "overlaps with data" in capsys.readouterr().err
+    assert prepare(people, tmp_path / "no" / "out") == 2
+    assert "is missing" in capsys.readouterr().err
+    assert prepare(tmp_path / "nothing", tmp_path / "out") == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_too_few_people_for_the_splits_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for emotion in EMOTIONS:
+        made_data.picture(tmp_path / "d" / emotion / "Ann_1.png", emotion, len(emotion))
+    refused(tmp_path / "d", tmp_path / "out")
+    assert "split 'val' is empty" in capsys.readouterr().err
+
+
+def test_an_unreadable_picture_leaves_nothing_behind(
+    tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (people / "fear" / "broken.png").write_bytes(b"no picture")
+    refused(people, tmp_path / "out")
+    assert "image 'fear/broken.png' cannot be read" in capsys.readouterr().err

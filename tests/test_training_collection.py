@@ -1,0 +1,111 @@
+"""What a run trains on: the splits of the data, people held back, a class set, and every class present."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import made_data
+import pytest
+
+from stemo.errors import DataError
+from stemo.records import EMOTIONS
+from stemo.training.collection import collect, is_held_back
+from stemo.training.datasets import Still
+from stemo.training.layouts.sequences import sequence_stills
+
+
+def names(stills: list[Still], labels: tuple[str, ...] = EMOTIONS) -> Counter[str]:
+    return Counter(labels[still.label] for still in stills if still.label is not None)
+
+
+def test_splits_that_the_data_name_are_kept_and_the_test_split_is_not_read(tmp_path: Path) -> None:
+    root = made_data.image_folder(tmp_path, splits=("train", "val", "test"))
+    (root / "test/Happy/test-Happy-00_1.png").write_bytes(b"not even a picture")
+    found = collect([root], 0.5)
+    assert names(found.train) == names(found.valid) == dict.fromkeys(EMOTIONS, 2)
+    assert {still.split for still in (*found.train, *found.valid)} == {"train", "val"}
+    assert found.rule == "ImageFolder, 7 classes: the folder's name is the class"
+    assert not found.left_out
+
+
+def test_where_no_split_is_named_people_held_back_serve_for_choosing(tmp_path: Path) -> None:
+    found = collect([made_data.image_folder(tmp_path, count=12)], 0.3)
+    assert found.valid is found.held_back
+    assert len(found.train) + len(found.valid) == 12 * 7
+    assert not {still.subject for still in found.train} & {still.subject for still in found.valid}
+
+
+def test_several_data_sets(tmp_path: Path) -> None:
+    pictures = made_data.image_folder(tmp_path / "pictures", splits=("train",))
+    found = collect([pictures, made_data.ferplus(tmp_path / "votes"), Path("made")], 0.0)
+    assert found.names == ["pictures", "votes", "made"]
+    assert len(found.train) == 14 + 2 + 84
+    assert found.left_out == {"contempt": 1}
+    assert found.rule.startswith("FER+ majority, 7 classes")
+    assert "drawn faces" in found.rule
+
+
+def test_a_class_set_of_ones_own(tmp_path: Path) -> None:
+    labels = ("bored", "Happy", "focused")
+    root = made_data.image_folder(tmp_path, ("bored", "joy", "Focused", "angry"), splits=("train", "val"))
+    found = collect([root], 0.2, labels)
+    assert names(found.train, labels) == dict.fromkeys(labels, 2)
+    assert found.left_out == {"Angry": 4}
+    assert found.rule.startswith("ImageFolder, 3 classes")
+
+
+def test_a_missing_class_is_named(tmp_path: Path) -> None:
+    root = made_data.image_folder(tmp_path, EMOTIONS[:5], splits=("train", "val"))
+    with pytest.raises(
+        DataError, match=r"class 'Sad' has no training face.*--classes Angry,Disgust,Fear,Happy,Neutral"
+    ):
+        collect([root], 0.2)
+
+
+def test_nothing_to_train_on_or_to_choose_by_is_named(tmp_path: Path) -> None:
+    tired = made_data.image_folder(tmp_path / "a", ("bored", "tired"), splits=("val",))
+    with pytest.raises(DataError, match=r"no training face of bored, tired: expected some, got Angry 16, Disgust 16"):
+        collect([Path("made"), tired], 0.0, ("bored", "tired"))
+    with pytest.raises(DataError, match="no validation face"):
+        collect([made_data.image_folder(tmp_path / "b", splits=("train",))], 0.2)
+    with pytest.raises(DataError, match="no validation face"):
+        collect([made_data.afew_va(tmp_path / "c")], 0.0)
+
+
+def test_sequences_train_as_sequences_where_the_set_holds_neutral(tmp_path: Path) -> None:
+    root = made_data.sequences(tmp_path / "s")
+    labels = ("Happy", "Neutral", "Surprise", "Contempt")
+    found = collect([root, Path("made")], 0.0, labels[:3])
+    assert [sequence.label for sequence in found.sequences] == [0, None, 2]
+    assert found.left_out["sequences of other categories"] == 1
+    stills = list(sequence_stills([s for s in found.sequences if s.label is not None], labels[:3]))
+    assert names(stills, labels) == {"Neutral": 2, "Happy": 1, "Surprise": 1}
+    assert len(stills) == 8
+
+
+def test_without_neutral_only_their_expressions_train(tmp_path: Path) -> None:
+    labels = ("Happy", "Surprise")
+    found = collect([made_data.sequences(tmp_path / "s"), Path("made")], 0.0, labels)
+    assert not found.sequences
+    apexes = [still for still in found.train if still.name.endswith("/3")]
+    assert names(apexes, labels) == {"Happy": 1, "Surprise": 1}
+
+
+def test_people_are_held_back_whole_and_reproducibly() -> None:
+    people = [f"S{number:03d}" for number in range(500)]
+    chosen = [person for person in people if is_held_back(person, 0.2)]
+    assert 60 < len(chosen) < 140
+    assert chosen == [person for person in people if is_held_back(person, 0.2)]
+    assert not any(is_held_back(person, 0.0) for person in people)
+
+
+def test_the_real_sets(shared: Path) -> None:
+    collection = collect([shared / "data"], 0.2)
+    kept = [still for still in collection.valid if still.label is not None]
+    assert len(kept) == 3144
+    assert len(collection.train) > 27_000
+    assert len(collection.sequences) + len(collection.held_back_sequences) == 218
+    assert not {s.subject for s in collection.sequences} & {s.subject for s in collection.held_back_sequences}
+    first = next(s for s in (*collection.sequences, *collection.held_back_sequences) if s.name == "S022_001")
+    assert (first.subject, EMOTIONS[first.label or 0], len(first.images)) == ("S022", "Surprise", 4)

@@ -1,0 +1,69 @@
+"""How a reading moves from onset to apex, scored on networks whose answers are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
+from stemo.network.preprocessing import Preprocessing
+from stemo.records import EMOTIONS
+from stemo.training.datasets import LabelledSequence
+from stemo.training.motion import course, read_movement
+
+HAPPY, SAD = EMOTIONS.index("Happy"), EMOTIONS.index("Sad")
+
+
+class Brightness(FaceNetwork):
+    """Reads bright frames as ``label`` and dark ones as Neutral; valence and arousal grow with ``slope``."""
+
+    def __init__(self, label: int, slope: float) -> None:
+        super().__init__(7, 16)
+        self.label, self.slope = label, slope
+
+    def encode_frames(self, frames: torch.Tensor, landmarks: torch.Tensor) -> FrameFeatures:
+        light = frames.mean((1, 2, 3)).unsqueeze(-1)
+        return FrameFeatures(light, light, landmarks[:, :1])
+
+    def read_clip(self, clip: FrameFeatures) -> Prediction:
+        now = clip.average[:, -1, 0]
+        logits = torch.zeros(len(now), 7)
+        logits[:, self.label], logits[:, EMOTIONS.index("Neutral")] = 4 * now, -4 * now
+        return Prediction(logits, torch.tanh(self.slope * now), torch.sigmoid(now), torch.ones(len(now), 16))
+
+
+def rising(label: int, count: int = 3) -> list[LabelledSequence]:
+    images = tuple(np.full((48, 48, 3), value, np.uint8) for value in (20, 120, 180, 235))
+    return [LabelledSequence(str(index), images, label, str(index)) for index in range(count)]
+
+
+def scores(network: FaceNetwork, label: int) -> dict[str, float]:
+    sequences = rising(label)
+    landmarks = [np.zeros((4, 205), np.float32)] * len(sequences)
+    return read_movement(network, Preprocessing(), sequences, landmarks, torch.device("cpu")).scores()
+
+
+def test_a_network_that_follows_scores_everything() -> None:
+    found = scores(Brightness(HAPPY, 1.0), HAPPY)
+    assert found.pop("n") == 3
+    assert found == dict.fromkeys(found, 1.0)
+
+
+def test_valence_has_the_sign_of_the_class() -> None:
+    assert scores(Brightness(SAD, 1.0), SAD)["valence_direction"] == 0.0
+    assert scores(Brightness(SAD, -1.0), SAD)["valence_direction"] == 1.0
+
+
+def test_a_network_that_reads_another_class_fails_at_the_apex() -> None:
+    found = scores(Brightness(SAD, 1.0), HAPPY)
+    assert (found["apex_accuracy"], found["neutral_to_class"], found["onset_neutral"]) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("frames", "length"), [(4, 16), (2, 16), (30, 16), (4, 1)])
+def test_the_course_ends_at_the_apex_and_never_goes_back(frames: int, length: int) -> None:
+    places = course(frames, length)
+    assert places.shape == (length,)
+    assert places[-1] == frames - 1
+    assert (np.diff(places) >= 0).all()
+    assert length == 1 or places[0] == 0

@@ -1,0 +1,127 @@
+"""The model card: everything from the JSON, nothing invented where it is silent."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stemo.cli import main
+from stemo.errors import WeightsError
+from stemo.network.checkpoint import SHIPPED
+from stemo.training.report.card import card, read_facts, write_card
+
+LABELS = ["calm", "bored"]
+HIGHRES = {
+    "rule": "majority",
+    "n": 20,
+    "accuracy": 0.85,
+    "macro_recall": 0.85,
+    "per_class_recall": {"calm": 0.8, "bored": 0.9},
+    "support": {"calm": 10, "bored": 10},
+    "confusion": [[8, 2], [1, 9]],
+    "calibration_error": 0.0213,
+    "log_loss": 0.4,
+}
+
+
+def section(text: str, title: str) -> str:
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def made(**metrics: Any) -> dict[str, Any]:
+    return {"name": "w", "labels": LABELS, "trained": True, "training_data": "ferplus, mine", "metrics": metrics}
+
+
+def test_the_card_of_the_shipped_weights(tmp_path: Path) -> None:
+    shutil.copy(SHIPPED.with_suffix(".json"), tmp_path / "stemo_base.json")
+    path = write_card(tmp_path / "stemo_base.json")
+    text = path.read_text(encoding="utf-8")
+    facts = read_facts(SHIPPED.with_suffix(".json"))
+    valid = facts["metrics"]["valid"]
+    assert path == tmp_path / "stemo_base.md"
+    assert facts["sha256"] in section(text, "How to cite")
+    assert f"n: {valid['n']}" in section(text, "Figures on the validation faces")
+    assert f"{valid['accuracy'] * 100:.1f} %" in text
+    for doi in ("10.1177/1529100619832930", "10.1145/2993148.2993165"):
+        assert doi in text
+    assert "Russell & Mehrabian 1977" in section(text, "Valence and arousal")
+    assert "/work" not in text  # paths of the machine that trained
+    check_tables(text)
+
+
+def test_figures_have_their_intervals() -> None:
+    text = card(made(highres=HIGHRES), "w.safetensors")
+    shown = section(text, "Figures on high-resolution faces")
+    assert "accuracy: 85.0 % (64.0 to 94.8)" in shown
+    assert "| calm | 10 | 80.0 % (49.0 to 94.3) | 88.9 % (56.5 to 98.0) |" in shown
+    assert "highres: expected calibration error 0.021, log loss 0.400" in section(text, "Calibration")
+    check_tables(text)
+
+
+def test_what_was_not_measured_is_said() -> None:
+    text = card(made(), "w.safetensors")
+    for title in ("Figures on the validation faces", "Figures on high-resolution faces", "Figures on CK+"):
+        assert section(text, title).strip().endswith("Not measured.")
+    assert "Not measured." in section(text, "Speed")
+    assert "Not measured." in section(text, "Calibration")
+
+
+def test_other_figures_are_shown_as_they_are() -> None:
+    metrics = {
+        "ckplus": {"n": 40, "apex_accuracy": 0.975},
+        "speed": {"cpu": {"frames_per_second": 41.26}, "note": "two cores"},
+    }
+    text = card(made(**metrics), "w.safetensors")
+    assert "- apex accuracy: 0.975" in section(text, "Figures on CK+")
+    assert "- cpu, frames per second: 41.26\n- note: two cores" in section(text, "Speed")
+
+
+def test_a_class_without_a_face_or_a_reading() -> None:
+    measured = {"n": 3, "accuracy": 1.0, "macro_recall": 1.0, "per_class_recall": {"calm": 1.0, "bored": None}}
+    measured |= {"support": {"calm": 3, "bored": 0}, "confusion": [[3, 0], [0, 0]]}
+    shown = section(card(made(valid=measured), "w.safetensors"), "Figures on the validation faces")
+    assert "| bored | 0 | no face | never read |" in shown
+
+
+def test_data_sets_that_stemo_knows_and_does_not() -> None:
+    shown = section(card(made(), "w.safetensors"), "Training data and licences")
+    assert "- **ferplus**: FER2013" in shown
+    assert "- **mine**: stemo knows nothing more" in shown
+    affect = section(card(made(), "w.safetensors"), "Valence and arousal")
+    assert "Whether faces of mine have real ratings, stemo does not know." in affect
+
+
+def test_untrained_weights_say_so() -> None:
+    assert "not trained" in card({"labels": LABELS}, "w.safetensors")
+    assert "not trained" not in card(made(), "w.safetensors")
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}"])
+def test_no_description_is_one_line(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "w.json").write_text(content)
+    with pytest.raises(WeightsError, match="cannot be used: expected the JSON"):
+        write_card(tmp_path / "w.json")
+    assert not (tmp_path / "w.md").exists()
+
+
+def test_the_command_line_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "w.json").write_text(json.dumps(made(valid=HIGHRES)))
+    for ending in (".safetensors", ".json"):
+        assert main(["--card", str(tmp_path / f"w{ending}")]) == 0
+        assert capsys.readouterr().out == f"wrote {tmp_path / 'w.md'}\n"
+    assert main(["--card", str(tmp_path / "other.safetensors")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def check_tables(text: str) -> None:
+    """Every row of a table has as many cells as the row above it."""
+    lines = text.splitlines()
+    for above, line in itertools.pairwise(lines):
+        if above.startswith("|") and line.startswith("|"):
+            assert above.count("|") == line.count("|"), line
