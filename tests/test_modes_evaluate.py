@@ -17,6 +17,8 @@ from stemo.records import EMOTIONS
 from stemo.training.labels import FERPLUS_COLUMNS
 from stemo.training.made import draw
 
+pytestmark = pytest.mark.slow  # the landmarker reads every face
+
 VOTES = {  # ten votes each; the last two are dropped by the majority rule
     "a": {"happiness": 10},
     "b": {"neutral": 6, "sadness": 4},

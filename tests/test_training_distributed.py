@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from conftest import ROOT
 
@@ -45,6 +46,7 @@ def train(folder: Path, processes: int) -> list[dict[str, torch.Tensor]]:
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(processes)]
 
 
+@pytest.mark.slow
 def test_two_processes_train_like_one(tmp_path: Path) -> None:
     [alone] = train(tmp_path / "one", 1)
     first, second = train(tmp_path / "two", 2)

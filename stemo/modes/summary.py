@@ -14,9 +14,7 @@ from stemo.network.cost import part_costs
 from stemo.network.model import FaceNetwork
 
 
-def run_summary(
-    architecture: str, size: str, weights: str | None, overwrite: bool, say: Callable[[str], None]
-) -> int:
+def run_summary(architecture: str, size: str, weights: str | None, overwrite: bool, say: Callable[[str], None]) -> int:
     """Print the table; with ``weights``, write the shipped weights there (fresh ones where none are shipped)."""
     network, facts = _network(architecture, size)
     costs = part_costs(network, facts.input_size)
