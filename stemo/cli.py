@@ -127,6 +127,7 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
             print,
             run=options.run,
             groups=options.groups,
+            held_back=options.held_back_only,
         )
     if options.card:
         from stemo.modes.card import run_card
@@ -212,5 +213,8 @@ def _add_training(parser: Parser) -> None:
     )
     group.add_argument(
         "--groups", action="append", default=[], metavar="COLUMN", help="evaluate: figures for each group; repeatable"
+    )
+    group.add_argument(
+        "--held-back-only", action="store_true", help="evaluate: only people whom the training kept apart"
     )
     group.add_argument("--run", type=Path, metavar="FOLDER", help="evaluate: a training's folder, for its curves")

@@ -14,6 +14,7 @@ import pytest
 
 from stemo.cli import main
 from stemo.records import EMOTIONS
+from stemo.training.collection import is_held_back
 from stemo.training.labels import FERPLUS_COLUMNS
 from stemo.training.made import draw
 
@@ -266,3 +267,34 @@ def test_ratings_without_categories(scored: Scored, tmp_path: Path, capsys: pyte
     assert metrics["affect"]["valence"]["n"] == 3
     assert "valence:       ccc" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
+
+
+def test_sequences_say_how_readings_move(
+    tmp_path: Path, fresh_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--evaluate", str(sequences(tmp_path / "data")), "--weights", str(fresh_weights)]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
+    motion = json.loads((tmp_path / "out" / "metrics.json").read_text())["motion"]
+    assert motion.pop("n") == 2
+    assert motion.keys() == {"apex_accuracy", "onset_neutral", "neutral_to_class", "valence_direction", "arousal_up"}
+    assert all(share in (0.0, 0.5, 1.0) for share in motion.values())
+    assert "of 2 sequences" in capsys.readouterr().out
+
+
+def test_only_held_back_people_are_scored(
+    tmp_path: Path, fresh_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    people = [f"person{number}" for number in range(40)]
+    for person in people:
+        picture(data / "Happy" / f"{person}_1.png")
+    expected = sum(is_held_back(person, 0.2) for person in people)
+    assert 0 < expected < len(people)
+    arguments = ["--evaluate", str(data), "--weights", str(fresh_weights), "--held-back-only"]
+    assert main(arguments) == 0
+    assert f"n:             {expected} faces" in capsys.readouterr().out
+    for person in people:
+        if is_held_back(person, 0.2):
+            (data / "Happy" / f"{person}_1.png").unlink()
+    assert main(arguments) == 2
+    assert "has no held-back face" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stemo import assets
 from stemo.config import RecognitionSettings
 from stemo.errors import DataError
+from stemo.records import EMOTIONS, Image
 from stemo.training.datasets import Still
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ def run_evaluate(
     *,
     run: Path | None = None,
     groups: Sequence[str] = (),
+    held_back: bool = False,
 ) -> int:
     """Score the network on ``data``, only its rows of ``split`` where given; returns 0.
 
     With ``output``, write the report there, with the curves of the training in ``run`` where given; ``groups`` are
-    columns of the data's ``labels.csv`` to tell faces apart by. Faces that have real valence and arousal are scored
+    columns of the data's ``labels.csv`` to tell faces apart by; ``held_back`` keeps only the people whom a training
+    of these weights kept apart. Faces that have real valence and arousal are scored
     on these too; data that have nothing else get their figures without a page.
     """
     from stemo.network.checkpoint import SHIPPED, load_weights
@@ -48,16 +51,22 @@ def run_evaluate(
     device = choose_device(settings.device)
     network, facts = load_weights(Path(settings.weights) if settings.weights else SHIPPED)
     stills = load(data, split, facts.labels)
+    if held_back:
+        stills = only_held_back(data, stills, facts)
     # what is wrong is said before the long part
     groups_of(stills, groups)
     curves = read_run(run) if run else []
     if output:
         make_folder(output)
-    landmarks = _landmarks(stills, settings)
+    landmarks = _landmarks([still.image for still in stills], settings)
     prediction = predict_stills(network, stills, landmarks, facts.preprocessing, device)
     scored = Scored(data, split, network, facts, stills, landmarks, prediction)
     metrics, findings = scored.figures(groups, curves)
     scored.tell(metrics, findings, say)
+    if motion := read_motion(scored, settings, held_back):
+        metrics["motion"] = motion
+        shown = ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in motion.items() if name != "n")
+        say(f"motion:        {shown} of {motion['n']} sequences")
     if output:
         say(f"wrote {_write(output, metrics, findings)}")
     return 0
@@ -139,7 +148,7 @@ class Scored:
             say(f"note:          {self.note}")
 
 
-def _landmarks(stills: Sequence[Still], settings: RecognitionSettings) -> np.ndarray:
+def _landmarks(images: Sequence[Image], settings: RecognitionSettings) -> np.ndarray:
     import numpy as np
     from tqdm import tqdm
 
@@ -148,7 +157,7 @@ def _landmarks(stills: Sequence[Still], settings: RecognitionSettings) -> np.nda
 
     model = Path(settings.landmarker) if settings.landmarker else None
     with still_landmarker(assets.locate("face_landmarker", model)) as landmarker:
-        return np.stack([still_features(landmarker, still.image) for still in tqdm(stills, disable=None)])
+        return np.stack([still_features(landmarker, image) for image in tqdm(images, disable=None)])
 
 
 def _write(output: Path, metrics: Mapping[str, Any], findings: Findings | None) -> Path:
@@ -168,6 +177,45 @@ def _tell_categories(metrics: Mapping[str, Any], findings: Findings, say: Say) -
         for group in groups:
             low, high = group.accuracy_interval or (0.0, 1.0)
             say(f"  {column}={group.name}: accuracy {group.accuracy:.2%} ({low:.1%} to {high:.1%}), n {group.n}")
+
+
+def share_held_back(facts: WeightFacts) -> float:
+    """The share of the people that the training of these weights kept apart, in [0, 1]."""
+    return float(facts.metrics.get("settings", {}).get("held_back", 0.2))
+
+
+def only_held_back(data: Path, stills: Sequence[Still], facts: WeightFacts) -> Sequence[Still]:
+    """The faces of people whom the training kept apart. Raises :class:`DataError` where there are none."""
+    from stemo.training.collection import is_held_back
+
+    kept = [still for still in stills if is_held_back(still.subject, share_held_back(facts))]
+    if not kept:
+        raise DataError(f"data {str(data)!r} has no held-back face: expected people by name. Leave out --held-back.")
+    return kept
+
+
+def read_motion(scored: Scored, settings: RecognitionSettings, held_back: bool) -> dict[str, Any]:
+    """How readings move from onset to apex, where the data are sequences; else nothing."""
+    import numpy as np
+
+    from stemo.recognizer import choose_device
+    from stemo.training.collection import is_held_back
+    from stemo.training.layouts import open_data
+    from stemo.training.motion import read_movement
+
+    facts = scored.facts
+    read = open_data(scored.data).sequences
+    if read is None or facts.labels != EMOTIONS:
+        return {}
+    sequences = [one for one in read(facts.labels) if one.label is not None]
+    if held_back:
+        sequences = [one for one in sequences if is_held_back(one.subject, share_held_back(facts))]
+    if not sequences:
+        return {}
+    known = iter(_landmarks([image for one in sequences for image in one.images], settings))
+    landmarks = [np.stack([next(known) for _ in one.images]) for one in sequences]
+    device = choose_device(settings.device)
+    return read_movement(scored.network, facts.preprocessing, sequences, landmarks, device).scores()
 
 
 def in_words(facts: WeightFacts) -> str:
