@@ -15,6 +15,7 @@ from stemo.training.datasets import Still
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from stemo.network.checkpoint import WeightFacts
     from stemo.network.model import FaceNetwork, Prediction
@@ -63,7 +64,7 @@ def run_evaluate(
     scored = Scored(data, split, network, facts, stills, landmarks, prediction)
     metrics, findings = scored.figures(groups, curves)
     scored.tell(metrics, findings, say)
-    if motion := read_motion(scored, settings, held_back):
+    if motion := read_motion(scored, settings, device, held_back):
         metrics["motion"] = motion
         shown = ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in motion.items() if name != "n")
         say(f"motion:        {shown} of {motion['n']} sequences")
@@ -194,11 +195,10 @@ def only_held_back(data: Path, stills: Sequence[Still], facts: WeightFacts) -> S
     return kept
 
 
-def read_motion(scored: Scored, settings: RecognitionSettings, held_back: bool) -> dict[str, Any]:
+def read_motion(scored: Scored, settings: RecognitionSettings, device: torch.device, held_back: bool) -> dict[str, Any]:
     """How readings move from onset to apex, where the data are sequences; else nothing."""
     import numpy as np
 
-    from stemo.recognizer import choose_device
     from stemo.training.collection import is_held_back
     from stemo.training.layouts import open_data
     from stemo.training.motion import read_movement
@@ -214,7 +214,6 @@ def read_motion(scored: Scored, settings: RecognitionSettings, held_back: bool) 
         return {}
     known = iter(_landmarks([image for one in sequences for image in one.images], settings))
     landmarks = [np.stack([next(known) for _ in one.images]) for one in sequences]
-    device = choose_device(settings.device)
     return read_movement(scored.network, facts.preprocessing, sequences, landmarks, device).scores()
 
 

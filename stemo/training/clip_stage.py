@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
-from torch import Tensor, nn
+from torch import Tensor
 
 from stemo.network.model import FrameFeatures, Network, Prediction
 from stemo.records import EMOTIONS
@@ -19,7 +19,7 @@ from stemo.training.affect_loss import affect_error
 from stemo.training.clips import ClipPlan, draw_clips
 from stemo.training.feature_bank import FeatureBank
 from stemo.training.metrics import CategoryScore, score
-from stemo.training.optim import WeightAverage, make_optimiser, set_rate
+from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.schedules import Cosine
 from stemo.training.state import load_state, save_state
 
@@ -120,11 +120,7 @@ def _epoch(
         targets = [part[chosen].to(device) for part in (plan.category, plan.valence, plan.arousal)]
         targets = [torch.lerp(part[other], part, share) for part in targets]
         loss = clip_loss(network.read_clip(mixed), targets, settings.weights)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        optimiser.step()
-        average.update(network)
+        descend(loss, network, optimiser, average, settings.clip)
         total += loss.item()
     return total / steps
 

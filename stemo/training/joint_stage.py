@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import repeat
-from torch import nn
 
 from stemo.network.model import FrameFeatures, Network
 from stemo.network.preprocessing import Preprocessing
@@ -18,7 +17,7 @@ from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light
 from stemo.training.clip_stage import clip_loss
 from stemo.training.datasets import Still
 from stemo.training.metrics import CategoryScore
-from stemo.training.optim import WeightAverage, make_optimiser, set_rate
+from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.schedules import Cosine
 from stemo.training.state import load_state, save_state
 
@@ -124,10 +123,6 @@ def _epoch(
             torch.tensor([stills[i].arousal for i in chosen], device=device),
         ]
         loss = clip_loss(network.read_clip(clip), targets, settings.weights)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        optimiser.step()
-        average.update(network)
+        descend(loss, network, optimiser, average, settings.clip)
         total += loss.item()
     return total / steps

@@ -6,7 +6,7 @@ import copy
 from typing import Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stemo.errors import ConfigError
 
@@ -39,6 +39,17 @@ def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
     """Use ``lr`` from now on."""
     for group in optimiser.param_groups:
         group["lr"] = lr
+
+
+def descend(
+    loss: Tensor, network: nn.Module, optimiser: torch.optim.Optimizer, average: WeightAverage, clip: float
+) -> None:
+    """One step down ``loss`` with gradients of at most norm ``clip``; ``average`` follows ``network``."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), clip)
+    optimiser.step()
+    average.update(network)
 
 
 class WeightAverage(Generic[Module]):

@@ -20,7 +20,7 @@ from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light
 from stemo.training.datasets import Still
 from stemo.training.distributed import ALONE, World
 from stemo.training.metrics import CategoryScore, score
-from stemo.training.optim import WeightAverage, make_optimiser, set_rate
+from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.pictures import fit
 from stemo.training.schedules import Schedule, make_schedule
 from stemo.training.state import load_state, save_state
@@ -150,11 +150,7 @@ def _epoch(
         with torch.autocast(device.type, torch.bfloat16):
             logits, valence, arousal = shared(batch.images)
         loss = still_loss(logits.float(), valence.float(), arousal.float(), batch, settings)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        optimiser.step()
-        average.update(network)
+        descend(loss, network, optimiser, average, settings.clip)
         total += loss.detach()
     return float(total / steps)
 
