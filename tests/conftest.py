@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+
+from stemo.records import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -16,6 +21,18 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the research data in {SHARED}, which is not part of the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def photo() -> Image:
+    """Two people, 1280 x 720, from the ultralytics package."""
+    spec = importlib.util.find_spec("ultralytics")
+    assert spec is not None
+    assert spec.origin is not None
+    path = Path(spec.origin).parent / "assets" / "zidane.jpg"
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
 @pytest.fixture(scope="session")

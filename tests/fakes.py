@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Self, cast
@@ -14,6 +15,8 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from stemo.capture import SourceInfo
+from stemo.insight.smoothing import MovingAverage
+from stemo.pipeline import Pipeline, Scene
 from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Image
 
 BITS = 12  # a stamped index counts to 4095
@@ -179,6 +182,27 @@ class FixedReader:
         happy = 0.5 + 0.4 * float(np.sin(3 * time + track_id))
         rest = (1 - happy) / 6
         return Affect(tuple(happy if label == "Happy" else rest for label in EMOTIONS), happy - 0.5, happy)
+
+
+class FixedRecognizer:
+    """A :class:`stemo.recognizer.Recognizer` without models: the whole of a mode runs, in a fraction of a second.
+
+    ``count`` faces are in every frame; ``meanwhile`` is called with each frame, in the thread that finds faces.
+    """
+
+    def __init__(self, count: int = 1, *, meanwhile: Callable[[Frame], object] = lambda _frame: None) -> None:
+        from stemo.network.checkpoint import WeightFacts
+
+        self.facts = WeightFacts(name="fixed")
+        self._analyzer, self._meanwhile = FixedAnalyzer(count), meanwhile
+
+    def analyze(self, frame: Frame) -> list[Face]:
+        self._meanwhile(frame)
+        return self._analyzer.analyze(frame)
+
+    @contextmanager
+    def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
+        yield Pipeline(self, FixedReader(), MovingAverage(5), scene)
 
 
 class CollectSink:

@@ -17,13 +17,14 @@ LONGEST, LONGEST_TEST = 320, 320  # lines
 
 STAGES = ("capture", "faces", "network", "insight", "output")
 GROUND = frozenset({"records", "errors"})
-SETUP = GROUND | {"config", "assets"}
+SETUP = GROUND | {"config", "assets", "processors"}
 # what each room may import besides itself; a room that is not listed here is not part of the house
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "records": frozenset(),
     "errors": frozenset(),
     "config": GROUND,
     "assets": GROUND,
+    "processors": frozenset(),
     **dict.fromkeys(STAGES, SETUP),
     "pipeline": GROUND | set(STAGES),
     "recognizer": SETUP | {*STAGES, "pipeline"},
@@ -42,6 +43,7 @@ DOORS = {
     "tensorboard": {"training"},
     "sklearn": {"training"},
     "matplotlib": {"training"},
+    "ray": {"modes/batch/ray_cluster.py"},
 }
 PURE = ("cv2", "PIL", "av", "mediapipe", "pathlib", "yaml")  # what the network knows nothing of
 PURE_BUT = {"checkpoint.py", "export.py"}  # weights are files

@@ -100,6 +100,16 @@ def test_missing_given_path_is_not_replaced_by_another(home: Path, tmp_path: Pat
         locate("thing", tmp_path / "nothing.bin")
 
 
+def test_a_user_without_a_home_has_a_cache_among_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("STEMO_ASSETS", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert locate("face_landmarker").name == "face_landmarker.task"
+    assert assets.cache_folder().parent.is_dir()
+
+
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="face_landmarker"):
         locate("face_landmarks")

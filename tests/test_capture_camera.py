@@ -36,6 +36,7 @@ class Device:
 
 def test_pictures_are_rgb_with_rising_times_until_the_plug_is_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", Device)
+    monkeypatch.setattr("stemo.capture.camera.PATIENCE", 0.0)
     frames = []
     with pytest.raises(TruncatedError, match="camera 2 stopped: expected"), Camera(2) as camera:
         frames.extend(camera)

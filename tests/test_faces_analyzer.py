@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,18 +22,6 @@ from stemo.faces.stills import read_still, still_landmarker
 from stemo.records import Face, Frame, Image
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def photo() -> Image:
-    """Two people, 1280 x 720, from the ultralytics package."""
-    spec = importlib.util.find_spec("ultralytics")
-    assert spec is not None
-    assert spec.origin is not None
-    path = Path(spec.origin).parent / "assets" / "zidane.jpg"
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    assert image is not None
-    return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
 def _frames(path: Path, step: int = 1) -> Iterator[Frame]:
@@ -60,6 +47,20 @@ def test_finds_both_people_whom_the_whole_picture_does_not_show(photo: Image) ->
         assert face.crop is not None
         assert face.crop.shape == (224, 224, 3)
         assert 0.6 <= face.score <= 1
+
+
+def test_pictures_that_have_nothing_to_do_with_each_other(photo: Image) -> None:
+    pictures = [photo, np.full((300, 400, 3), 90, np.uint8), np.ascontiguousarray(photo[40:440, 700:1280])]
+    with FaceAnalyzer(video=False) as analyzer:
+        for image in [*pictures, *pictures]:
+            with FaceAnalyzer() as fresh:
+                expected = fresh.analyze(Frame(0, 0.0, image))
+            found = analyzer.analyze(Frame(0, 0.0, image))
+            assert len(found) == len(expected)
+            for one, other in zip(found, expected, strict=True):
+                assert (one.track_id, one.landmarks is None) == (other.track_id, other.landmarks is None)
+                np.testing.assert_allclose(one.box, other.box, atol=0.01)
+                np.testing.assert_allclose(np.asarray(one.crop, int), np.asarray(other.crop, int), atol=1)
 
 
 def test_padded_rows_are_read_as_well_as_packed_ones(photo: Image) -> None:

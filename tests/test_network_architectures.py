@@ -15,7 +15,7 @@ from stemo.network.preprocessing import Preprocessing
 from stemo.network.streaming import Observation, StreamReader
 
 KINDS = [(name, size) for name, kind in ARCHITECTURES.items() for size in kind.sizes]
-LARGE = {("stemo", "base"): 8.1, ("stemo", "small"): 3.1, ("stemo", "tiny"): 1.1, ("resnet_se", "base"): 2.9}
+LARGE = {("stemo", "base"): 7.9, ("stemo", "small"): 3.0, ("stemo", "tiny"): 1.03, ("resnet_se", "base"): 2.9}
 
 
 def fresh(architecture: str, size: str, classes: int = 7) -> FaceNetwork:

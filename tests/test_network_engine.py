@@ -34,7 +34,7 @@ def awake(classes: int, seed: int, size: str = "base") -> Network:
 )
 def test_onnx_reads_like_torch(classes: int, faces: int, size: str) -> None:
     network = awake(classes, faces, size)
-    engine, pictures = OnnxEngine(network), torch.randn(faces, 1, 224, 224)
+    engine, pictures = OnnxEngine(network), torch.randn(faces, 1, 128, 128)
     landmarks = torch.randn(faces, 205)
     landmarks[0] = torch.nan
     wide = SIZES[size]
@@ -50,7 +50,7 @@ def test_onnx_reads_like_torch(classes: int, faces: int, size: str) -> None:
 
 def test_every_parameter_reaches_the_graphs() -> None:
     network = awake(7, 0)
-    pictures, landmarks = torch.randn(1, 1, 224, 224), torch.randn(1, 205)
+    pictures, landmarks = torch.randn(1, 1, 128, 128), torch.randn(1, 205)
     clip = FrameFeatures(torch.rand(1, 16, 512), torch.rand(1, 16, 512), torch.randn(1, 16, 128))
 
     def all_of(engine: OnnxEngine) -> list[torch.Tensor]:

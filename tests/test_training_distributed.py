@@ -21,7 +21,7 @@ sys.path[:0] = [{root!r}, {tests!r}]
 from stemo.network.frame_network import FrameNetwork
 from stemo.training.distributed import joined
 from stemo.training.spatial_stage import train_spatial
-from test_training_stages import made_stills, settings
+from test_training_stages import ListBoard, made_stills, settings
 torch.manual_seed(0)
 torch.set_num_threads(1)
 encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 5, 4), torch.nn.ReLU())
@@ -29,7 +29,7 @@ network = FrameNetwork(encoder, 8)
 network.head.drop.p = 0.0  # the only chance that processes do not share
 with joined(torch.device("cpu")) as world:
     train_spatial(network, made_stills(70), made_stills(21, 9), settings(2), Path({out!r}) / "state",
-                  lambda *_: None, torch.device("cpu"), world)
+                  ListBoard(), torch.device("cpu"), world)
     torch.save({{k: v for k, v in network.state_dict().items()}}, Path({out!r}) / f"{{world.rank}}.pt")
 """
 

@@ -26,13 +26,19 @@ def test_five_categories_from_training_to_video(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     data = made_data.image_folder(tmp_path / "five", FIVE, count=8, splits=("train", "val"))
     flags = ["--config", str(ROOT / "configs" / "tiny.yaml"), "--classes", ",".join(FIVE), "--epochs", "1"]
-    assert main(["--train", *flags, "--data", str(data), "--name", "five"]) == 0
+    training = ["--train", *flags, "--data", str(data), "--name", "five"]
+    assert main(training) == 0
     weights = tmp_path / "runs/five/stemo_base.safetensors"
     network, facts = load_weights(weights)
     assert facts.labels == FIVE
     assert network.classes == 5
     assert facts.metrics["valid"]["support"] == dict.fromkeys(FIVE, 8)
     assert all(bool(value.isfinite().all()) for value in network.state_dict().values())
+
+    assert main(["--evaluate", str(data), "--split", "val", "--weights", str(weights), "--record", "highres"]) == 0
+    assert load_weights(weights)[1].metrics.keys() == {"valid", "settings", "highres"}
+    assert main(training) == 0  # its stages are done; what is written anew carries no figures of an evaluation
+    assert load_weights(weights)[1].metrics.keys() == {"valid", "settings"}
 
     assert main(["--evaluate", str(data), "--split", "val", "--weights", str(weights), "--output", "report"]) == 0
     metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())

@@ -13,6 +13,8 @@ import pytest
 from stemo.cli import main
 from stemo.errors import WeightsError
 from stemo.network.checkpoint import SHIPPED
+from stemo.training.end_to_end import compare
+from stemo.training.metrics import UNREAD
 from stemo.training.report.card import card, read_facts, write_card
 
 LABELS = ["calm", "bored"]
@@ -79,6 +81,37 @@ def test_other_figures_are_shown_as_they_are() -> None:
     text = card(made(**metrics), "w.safetensors")
     assert "- apex accuracy: 0.975" in section(text, "Figures on CK+")
     assert "- cpu, frames per second: 41.26\n- note: two cores" in section(text, "Speed")
+
+
+def test_crops_stand_beside_end_to_end() -> None:
+    read = compare([0] * 10 + [1] * 10, [0] * 8 + [1] + [UNREAD] + [1] * 10, [0] * 8 + [1] * 12, ("calm", "bored"))
+    text = card(made(highres=HIGHRES | {"end_to_end": {"detector": "yunet", **read}}), "w.safetensors")
+    shown = section(text, "Figures on high-resolution faces")
+    assert "Face found: 95.0 % (76.4 to 99.1) of 20, by the detector yunet." in shown
+    rows = {line.split(" | ")[0]: line.split(" | ")[1:] for line in shown.splitlines() if line.count("|") == 8}
+    assert [cell.split(" (")[0] for cell in rows["| accuracy"]] == ["20", "19", "85.0 %", "90.0 %", "94.7 %", "94.7 %"]
+    assert [cell.split(" (")[0] for cell in rows["| calm"]] == ["10", "9", "80.0 %", "80.0 %", "88.9 %", "88.9 %"]
+    assert list(rows)[2:] == ["| accuracy", "| macro recall", "| calm", "| bored"]  # after the head
+    check_tables(text)
+
+
+def test_motion_is_said_in_words_with_its_n() -> None:
+    motion = {"n": 47, "apex_accuracy": 43 / 47, "onset_neutral": 1.0, "arousal_up": 46 / 47}
+    text = card(made(ckplus=HIGHRES | {"motion": motion}), "w.safetensors")
+    shown = section(text, "Figures on CK+")
+    assert "Read as a stream, from the onset to the apex of 47 sequences:" in shown
+    assert "- the apex is read right: 43 of 47, 91.5 % (80.1 to 96.6)" in shown
+    assert "- the onset is read as Neutral: 47 of 47, 100.0 % (92.4 to 100.0)" in shown
+    assert "- arousal rises: 46 of 47, 97.9 %" in shown
+
+
+def test_real_ratings_and_notes_are_shown() -> None:
+    affect = {"valence": {"n": 3, "ccc": 0.5, "rmse": 0.25, "pearson": None, "sign_agreement": 1.0}}
+    text = card(made(valid={"rule": "r", "n": 0, "affect": affect, "note": "they flatter"}), "w.safetensors")
+    shown = section(text, "Figures on the validation faces")
+    assert "| valence | 3 | 0.500 | 0.250 | not measured | 1.000 |" in shown
+    assert "- note: they flatter" in shown
+    check_tables(text)
 
 
 def test_a_class_without_a_face_or_a_reading() -> None:

@@ -26,6 +26,7 @@ def test_a_continued_run_is_one_curve(tmp_path: Path) -> None:
     log(tmp_path, "spatial/loss", {1: 1.0, 2: 0.75, 3: 0.5})
     log(tmp_path, "spatial/loss", {3: 0.25, 4: 0.125}, first=2000.0)
     log(tmp_path, "clip/loss", {1: 0.5}, first=3000.0)
+    log(tmp_path, "final/valid_accuracy", {0: 0.5}, first=4000.0)  # one value is no curve
     spatial, clip = read_run(tmp_path)
     assert (spatial.stage, spatial.quantity) == ("spatial", "loss")
     assert spatial.steps.tolist() == [1, 2, 3, 4]

@@ -15,10 +15,14 @@ from PIL import Image as PilImage
 
 from stemo.errors import OutputError
 from stemo.records import EMOTIONS
+from stemo.training.end_to_end import compare
+from stemo.training.evaluation import figures_of
+from stemo.training.metrics import UNREAD, score
 from stemo.training.report.curves import RunCurve
 from stemo.training.report.evaluation import Evaluation
 from stemo.training.report.figures import draw_confusion
 from stemo.training.report.findings import Findings
+from stemo.training.report.measured import compared
 from stemo.training.report.page import page
 from stemo.training.report.sheets import COLUMNS, draw_sheet, most_confident_mistakes, sample, thumbnail
 from stemo.training.report.themes import DARK, LIGHT, render
@@ -127,6 +131,21 @@ def test_real_ratings_have_a_part_of_their_own() -> None:
     made = made_evaluation([0, 3], [0, 3])
     assert "affect" in Page(text_of(Findings(made, affect={"valence": figures}))).ids
     assert "affect" not in Page(text_of(Findings(made))).ids
+
+
+def test_crops_and_end_to_end_stand_side_by_side() -> None:
+    evaluation = made_evaluation([0, 0, 1], [0, 1, 1], labels=("calm", "<keen>"))
+    crops = figures_of(score(evaluation.truth, evaluation.predicted, evaluation.labels))
+    read = compare(evaluation.truth, [0, UNREAD, UNREAD], evaluation.predicted, evaluation.labels)
+    rows = compared({**crops, "end_to_end": read})
+    found = Page(text_of(Findings(evaluation, compared=rows)))
+    assert "end-to-end" in found.ids
+    assert "#end-to-end" in found.links
+    assert "33.3\u202f% of 3 pictures" in found.words
+    assert [row.name for row in rows] == ["accuracy", "macro recall", "calm", "<keen>"]
+    shown = [[share if share is None else round(share, 3) for share, _ in row.shares] for row in rows]
+    assert shown == [[0.667, 0.333, 1.0, 1.0], [0.75, 0.25, 1.0, 1.0], [0.5, 0.5, 1.0, 1.0], [1.0, 0.0, None, None]]
+    assert "end-to-end" not in Page(text_of(Findings(evaluation))).ids
 
 
 def test_other_classes_than_stemos_own() -> None:

@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from stemo.network.frame_network import FrameNetwork
+from stemo.network.frame_network import FrameNetwork, ResNetSE
 from stemo.network.model import Network
-from stemo.network.spatial import SpatialEncoder
 from stemo.records import EMOTIONS
 from stemo.training.augment import Strength, warp_still
 from stemo.training.clips import plan_sequences, retime
 from stemo.training.datasets import LabelledSequence, Still
 from stemo.training.evaluation import calibration_error
 from stemo.training.labels import one_hot, weak_affect
-from stemo.training.metrics import score
+from stemo.training.metrics import CategoryReadings, score
 from stemo.training.optim import WeightAverage
 from stemo.training.pictures import fit
-from stemo.training.spatial_stage import SpatialSettings, evaluate_stills, train_spatial
+from stemo.training.spatial_stage import SpatialSettings, read_stills, train_spatial
 
 CPU = torch.device("cpu")
 STILL = Strength(0, 0, 0, 0, 0, 0, 0, 0)
@@ -48,21 +47,41 @@ def settings(epochs: int, **changes: Any) -> SpatialSettings:
 
 def fresh() -> FrameNetwork:
     torch.manual_seed(0)
-    return FrameNetwork(SpatialEncoder((16, 16, 32, 32)), 32, len(EMOTIONS))
+    return FrameNetwork(ResNetSE((16, 16, 32, 32)), 32, len(EMOTIONS))
 
 
-def nothing(name: str, value: float, step: int) -> None:
-    assert name
-    assert np.isfinite(value) or "recall" in name
-    assert step > 0
+class ListBoard:
+    """A :class:`stemo.training.boards.Board` that keeps what it is shown; raises ``error`` at a loss of that step."""
+
+    def __init__(self, *, error: tuple[int, Exception] | None = None) -> None:
+        self.scalars: dict[tuple[str, int], float] = {}
+        self.histograms: dict[tuple[str, int], torch.Tensor] = {}
+        self.read: dict[tuple[str, int], CategoryReadings] = {}
+        self._error = error
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        if self._error is not None and name.endswith("loss") and step == self._error[0]:
+            raise self._error[1]
+        self.scalars[name, step] = value
+
+    def histogram(self, name: str, values: torch.Tensor, step: int) -> None:
+        self.histograms[name, step] = values
+
+    def readings(self, stage: str, readings: CategoryReadings, step: int) -> None:
+        self.read[stage, step] = readings
 
 
 def test_the_spatial_stage_learns(tmp_path: Path) -> None:
     network, stills = fresh(), made_stills(70)
-    before = evaluate_stills(network, stills, 48, CPU).accuracy
-    top = train_spatial(network, stills, made_stills(35, 9), settings(12), tmp_path / "c", nothing, CPU)
+    before = read_stills(network, stills, 48, CPU).score.accuracy
+    board = ListBoard()
+    top = train_spatial(network, stills, made_stills(35, 9), settings(12), tmp_path / "c", board, CPU)
     assert before < 0.4
     assert top > 0.9
+    assert max(readings.score.accuracy for readings in board.read.values()) == top
+    assert [step for stage, step in board.read if stage == "spatial"] == list(range(1, 13))
+    assert all(len(values) == 5 for (name, _), values in board.histograms.items() if name.endswith("norms"))
+    assert all(np.isfinite(value) for value in board.scalars.values())
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
@@ -70,21 +89,16 @@ def test_resume_continues_bit_for_bit(tmp_path: Path, schedule: str) -> None:
     stills, valid = made_stills(28), made_stills(14, 5)
     chosen = settings(3, schedule=schedule)
     whole = fresh()
-    train_spatial(whole, stills, valid, chosen, tmp_path / "whole", nothing, CPU)
+    train_spatial(whole, stills, valid, chosen, tmp_path / "whole", ListBoard(), CPU)
 
     class Stop(Exception):
         pass
 
-    def stop_in_second(name: str, value: float, step: int) -> None:
-        nothing(name, value, step)
-        if step == 2 and name == "spatial/loss":
-            raise Stop
-
     interrupted = fresh()
     with pytest.raises(Stop):
-        train_spatial(interrupted, stills, valid, chosen, tmp_path / "part", stop_in_second, CPU)
+        train_spatial(interrupted, stills, valid, chosen, tmp_path / "part", ListBoard(error=(2, Stop())), CPU)
     resumed = fresh()
-    train_spatial(resumed, stills, valid, chosen, tmp_path / "part", nothing, CPU)
+    train_spatial(resumed, stills, valid, chosen, tmp_path / "part", ListBoard(), CPU)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 

@@ -9,17 +9,20 @@ from fractions import Fraction
 
 import numpy as np
 
-from stemo.capture.source import Closing, SourceInfo
+from stemo.capture.source import Closing, SourceInfo, fit
 from stemo.errors import InputError, TruncatedError
 from stemo.records import Frame, Image
 
 FALLBACK_RATE = Fraction(30)
+PATIENCE = 3.0  # seconds that a camera may stall before it counts as gone
+RETRY = 0.05  # seconds between two questions to a camera that stalls
 
 
 class Camera(Closing):
     """The frames of camera ``index`` (0 is the first); time is seconds since the first frame, when each arrived.
 
     Wrap it in :func:`stemo.capture.latest`, or the driver's queue makes every slow moment a lasting delay.
+    A camera that stalls may come back within :data:`PATIENCE`; pictures of another size are fitted into the first.
     Raises :class:`InputError` where there is no such camera or it gives no picture.
     """
 
@@ -44,8 +47,9 @@ class Camera(Closing):
     def __iter__(self) -> Iterator[Frame]:
         index, image = 0, self._first
         while image is not None:
-            yield Frame(index, time.monotonic() - self._begin if index else 0.0, image)
-            index, image = index + 1, self._read()
+            fitted = fit(image, self.info.width, self.info.height)
+            yield Frame(index, time.monotonic() - self._begin if index else 0.0, fitted)
+            index, image = index + 1, self._next()
         raise TruncatedError(
             f"{self._name} stopped: expected another picture, got none after {index}. Check its plug and try again."
         )
@@ -53,6 +57,13 @@ class Camera(Closing):
     def close(self) -> None:
         """Hand the camera back to the system."""
         self._device.release()
+
+    def _next(self) -> Image | None:
+        """The next picture, or ``None`` where none comes for :data:`PATIENCE` seconds."""
+        given_up = time.monotonic() + PATIENCE
+        while (image := self._read()) is None and time.monotonic() < given_up:
+            time.sleep(RETRY)
+        return image
 
     def _read(self) -> Image | None:
         import cv2

@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from stemo.capture.source import before
+from stemo.processors import codec_threads
 
 SECOND = 1_000_000  # the container's own clock ticks in microseconds
 LOOK_BACK = (0.0, 2.0, 10.0, 60.0)  # seconds before the start at which to look for a key frame, in this order
@@ -47,6 +48,7 @@ class Decoder:
         self.origin = (container.start_time or 0) / SECOND if arbitrary else 0.0
         # frame threads hold back errors and with them whole frames: a damaged file is decoded picture by picture
         stream.thread_type = "SLICE" if damage else "AUTO"
+        stream.codec_context.thread_count = codec_threads()
 
     @property
     def declared(self) -> int | None:

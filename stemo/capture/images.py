@@ -6,6 +6,7 @@ A folder has no clock of its own: its images, in natural order (2 before 10), ar
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -65,7 +66,8 @@ def read_image(path: Path) -> Image:
     from PIL import ImageOps
 
     try:
-        with pillow.open(path) as opened:
+        # Pillow remarks on stderr what it makes of odd tags
+        with warnings.catch_warnings(action="ignore", category=UserWarning), pillow.open(path) as opened:
             upright = ImageOps.exif_transpose(opened)
             return np.ascontiguousarray(_to_rgb(upright))
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:

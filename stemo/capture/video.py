@@ -28,13 +28,15 @@ from stemo.errors import InputError, TruncatedError
 from stemo.records import Frame, Image
 
 TIMEOUT = (10.0, 10.0)  # seconds to open a stream address, and to wait for its next packet
+TAGS = "replace"  # a title may be in any encoding, and nobody reads it here
 
 
 def open_file(path: Path, *, start: float | None = None, end: float | None = None) -> VideoSource:
     """Open a video file; raises :class:`InputError`, or :class:`TruncatedError` when its index is cut off."""
     extent = read_extent(path)
     try:
-        container = av.open(str(path))
+        # of a bare name with a colon, FFmpeg would take the first part for a protocol
+        container = av.open(str(path.absolute()), metadata_errors=TAGS)
     except (av.error.FFmpegError, OSError) as error:
         raise _unreadable(path, extent, error) from error
     damage = None if extent is None or extent.complete else _missing_bytes(extent)
@@ -46,7 +48,7 @@ def open_stream(address: str, *, start: float | None = None, end: float | None =
     name = _without_password(address)
     options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
     try:
-        container = av.open(address, options=options, timeout=TIMEOUT)
+        container = av.open(address, options=options, timeout=TIMEOUT, metadata_errors=TAGS)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise InputError(
             f"stream {name!r} cannot be opened: expected a reachable video stream, got {reason(error)}. "
@@ -109,7 +111,13 @@ class VideoSource(Closing):
                 f"{self._kind} {self._name!r} has no pictures: expected a video stream, "
                 f"got {' and '.join(found) or ('text' if text else 'none')} only. Give a file with video in it."
             )
-        return moving[0]
+        known = [stream for stream in moving if stream.codec_context is not None]
+        if not known:
+            raise InputError(
+                f"{self._kind} {self._name!r} has a codec that this FFmpeg does not know: expected one such as H.264, "
+                "got another. Convert it with a player that shows it."
+            )
+        return known[0]
 
     def _first(self, frames: Iterator[Timed], start: float | None, end: float | None) -> Timed:
         for first in frames:

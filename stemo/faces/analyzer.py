@@ -29,10 +29,11 @@ class FaceAnalyzer:
 
     ``landmarker`` is MediaPipe's ``face_landmarker.task`` (``None``: the installed copy), ``detector`` one of
     mediapipe, yunet and yolo, with its ``face_weights`` on ``device`` as
-    :func:`stemo.faces.detection.open_detectors` takes them. Where the landmarker is nowhere to be found but another
-    detector is chosen, faces have no landmarks, and a warning is logged. Raises ConfigError for ``max_faces`` below 1
-    and for detectors that cannot be, and WeightsError for files that are missing or tampered with. Use it as a context
-    manager, or :meth:`close` it.
+    :func:`stemo.faces.detection.open_detectors` takes them. With ``video=False`` pictures have nothing to do with each
+    other: each is searched as the first frame of a stream is, and ids mean nothing from one to the next. Where the
+    landmarker is nowhere to be found but another detector is chosen, faces have no landmarks, and a warning is logged.
+    Raises ConfigError for ``max_faces`` below 1 and for detectors that cannot be, and WeightsError for files that are
+    missing or tampered with. Use it as a context manager, or :meth:`close` it.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class FaceAnalyzer:
         detector: str = "mediapipe",
         face_weights: Path | None = None,
         device: str = "cpu",
+        video: bool = True,
     ) -> None:
         if max_faces < 1:
             raise ConfigError(
@@ -50,6 +52,7 @@ class FaceAnalyzer:
             )
         check_detector(detector, face_weights)
         self._closing = ExitStack()
+        self._video = video
         try:
             model = _landmarker(landmarker, detector)
             found = open_detectors(detector, face_weights, landmarker=model, device=device)
@@ -62,7 +65,9 @@ class FaceAnalyzer:
 
     def analyze(self, frame: Frame) -> list[Face]:
         """The faces of ``frame`` in order of their ``track_id``, each with its crop; frames must come in order."""
-        cut = self._cuts.update(frame.image)
+        if not self._video:
+            self._tracker = Tracker()
+        cut = self._cuts.update(frame.image) or not self._video
         found = self._finder.find(frame, self._tracker.expected(frame.time), cut=cut)
         aligned = [replace(face, crop=align(frame.image, face.landmarks, face.box)) for face in found]
         return self._tracker.update(aligned, frame.time, cut=cut)
@@ -83,8 +88,9 @@ class FaceAnalyzer:
         if model is None:
             return FaceFinder(Blind(), Blind(), Blind(), *detectors, max_faces)
         close_up = self._kept(partial(Landmarker, model, threshold=CLOSE_UP_THRESHOLD))
-        solo = self._kept(partial(Landmarker, model, max_faces=1, video=True))
-        many = solo if max_faces == 1 else self._kept(partial(Landmarker, model, max_faces=max_faces, video=True))
+        whole = partial(Landmarker, model, video=self._video)
+        solo = self._kept(partial(whole, max_faces=1))
+        many = solo if max_faces == 1 else self._kept(partial(whole, max_faces=max_faces))
         return FaceFinder(solo, many, close_up, *detectors, max_faces)
 
     def _kept(self, make: Callable[[], Landmarker]) -> Landmarker:

@@ -54,7 +54,7 @@ class Landmarker:
             result = self._detect(picture, time)
         self._seen = self._seen or bool(result.face_landmarks)
         height, width = packed.shape[:2]
-        return [_face(result, index, width, height) for index in range(len(result.face_landmarks))]
+        return result_faces(result, width, height)
 
     def _detect(self, picture: Any, time: float) -> Any:
         return self._native.detect_for_video(picture, self._tick(time)) if self._video else self._native.detect(picture)
@@ -120,11 +120,21 @@ def pose_angles(matrix: np.ndarray) -> tuple[float, float, float]:
     Positive yaw looks to the picture's right, positive pitch looks up, positive roll turns clockwise in the picture.
     """
     rotation = np.asarray(matrix, dtype=np.float64)[:3, :3]
-    rotation = rotation / np.linalg.norm(rotation, axis=0)
+    rotation = rotation / np.maximum(np.linalg.norm(rotation, axis=0), 1e-9)
     yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
     pitch = np.arcsin(np.clip(rotation[1, 2], -1.0, 1.0))
     roll = np.arctan2(-rotation[1, 0], rotation[1, 1])
     return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
+
+
+def result_faces(result: Any, width: int, height: int) -> list[Face]:
+    """The faces of a MediaPipe result for a picture of ``width`` x ``height`` pixels.
+
+    A face whose landmarks are not finite is left out, as nothing is known of its place; blendshapes or a pose that are
+    not finite are ``None``.
+    """
+    faces = [_face(result, index, width, height) for index in range(len(result.face_landmarks))]
+    return [face for face in faces if face.landmarks is not None and np.isfinite(face.landmarks).all()]
 
 
 def _create(model: Path, max_faces: int, video: bool, threshold: float) -> Any:
@@ -190,7 +200,13 @@ def _face(result: Any, index: int, width: int, height: int) -> Face:
     landmarks = np.array([(p.x, p.y, p.z) for p in points], np.float32) * np.array([width, height, width], np.float32)
     blendshapes = np.array([category.score for category in result.face_blendshapes[index]], np.float32)
     pose = pose_angles(result.facial_transformation_matrixes[index])
-    return Face(box=landmarks_box(landmarks), score=1.0, landmarks=landmarks, blendshapes=blendshapes, pose=pose)
+    return Face(
+        box=landmarks_box(landmarks),
+        score=1.0,
+        landmarks=landmarks,
+        blendshapes=blendshapes if np.isfinite(blendshapes).all() else None,
+        pose=pose if np.isfinite(pose).all() else None,
+    )
 
 
 @contextlib.contextmanager

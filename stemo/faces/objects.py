@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Protocol
 from stemo.assets import locate
 from stemo.errors import StemoError
 from stemo.faces.yolo import Purpose, Yolo
+from stemo.processors import available_processors
 from stemo.records import Frame, Image, SceneObject
 
 WORK = 24.0  # rest per work on one processor: an eleventh of two, were all of them used
@@ -28,15 +28,14 @@ class ObjectDetector:
     """Shows every ``every``-th frame to ``model`` on a thread of its own; never makes the caller wait for it.
 
     A frame that comes while the model is busy or rests replaces the one waiting. After a picture the model rests for
-    ``rest`` times as long as it worked, so that faces are read at nine tenths of their speed at least. With
-    ``background=False`` the model runs in the caller's thread instead, and results depend on the frames alone. Use it
-    as a context manager, or close it.
+    ``rest`` times as long as it worked (``None``: so long that faces are read at nine tenths of their speed at least).
+    With ``background=False`` the model runs in the caller's thread instead, and results depend on the frames alone.
+    Use it as a context manager, or close it.
     """
 
-    def __init__(
-        self, model: Model, *, every: int = 5, background: bool = True, rest: float = WORK / (os.cpu_count() or 1)
-    ) -> None:
-        self._model, self._every, self._rest = model, max(every, 1), rest
+    def __init__(self, model: Model, *, every: int = 5, background: bool = True, rest: float | None = None) -> None:
+        self._model, self._every = model, max(every, 1)
+        self._rest = WORK / available_processors() if rest is None else rest
         self._seen: tuple[SceneObject, ...] = ()
         self._error: Exception | None = None
         self._waiting: Image | None = None

@@ -1,235 +1,104 @@
-"""``--evaluate DATA``: the network's figures on labelled faces, printed, and as a report in a folder."""
+"""``--evaluate DATA``: the network's figures on labelled faces, printed, as a report in a folder, and recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from stemo import assets
+import torch
+from tqdm import tqdm
+
+from stemo.assets import locate
 from stemo.config import RecognitionSettings
 from stemo.errors import DataError
-from stemo.records import EMOTIONS, Image
+from stemo.faces.analyzer import FaceAnalyzer
+from stemo.faces.stills import still_landmarker
+from stemo.modes.scored import Scored, was_held_back
+from stemo.modes.telling import told
+from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights
+from stemo.network.model import FaceNetwork
+from stemo.recognizer import choose_device
 from stemo.training.datasets import Still
-
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-
-    from stemo.network.checkpoint import WeightFacts
-    from stemo.network.model import FaceNetwork, Prediction
-    from stemo.training.report.curves import RunCurve
-    from stemo.training.report.findings import Findings
+from stemo.training.end_to_end import Classes, read_photos
+from stemo.training.evaluation import groups_of, predict_stills
+from stemo.training.landmark_memory import LandmarkMemory
+from stemo.training.layouts import load_any
+from stemo.training.report.curves import RunCurve, read_run
+from stemo.training.report.findings import Findings
+from stemo.training.report.recording import check_record, record
+from stemo.training.report.writing import make_folder, write_metrics, write_report
 
 Say = Callable[[str], None]
 
 
-def run_evaluate(
-    data: Path,
-    output: Path | None,
-    settings: RecognitionSettings,
-    split: str | None,
-    say: Say,
-    *,
-    run: Path | None = None,
-    groups: Sequence[str] = (),
-    held_back: bool = False,
-) -> int:
-    """Score the network on ``data``, only its rows of ``split`` where given; returns 0.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which faces are scored, and what becomes of the figures.
 
-    With ``output``, write the report there, with the curves of the training in ``run`` where given; ``groups`` are
-    columns of the data's ``labels.csv`` to tell faces apart by; ``held_back`` keeps only the people whom a training
-    of these weights kept apart. Faces that have real valence and arousal are scored
-    on these too; data that have nothing else get their figures without a page.
+    Of ``data`` only the rows of ``split`` where given, and with ``held_back`` only the people whom the training of the
+    weights kept apart. ``groups`` are columns of the data's ``labels.csv`` to tell faces apart by. With ``end_to_end``
+    the pictures are also read as a user's photos. With ``output`` a report is written there, with the curves of the
+    training in ``run`` where given. ``record`` names the section of the weights' JSON that shall keep the figures.
     """
-    from stemo.network.checkpoint import SHIPPED, load_weights
-    from stemo.recognizer import choose_device
-    from stemo.training.evaluation import groups_of, predict_stills
-    from stemo.training.report.curves import read_run
-    from stemo.training.report.writing import make_folder
 
+    data: Path
+    output: Path | None = None
+    split: str | None = None
+    run: Path | None = None
+    groups: Sequence[str] = ()
+    held_back: bool = False
+    end_to_end: bool = False
+    record: str | None = None
+
+
+def run_evaluate(request: Request, settings: RecognitionSettings, say: Say) -> int:
+    """Score the network and say, write and record the figures; returns 0.
+
+    Faces that have real valence and arousal are scored on these too; data that have nothing else get their figures
+    without a page.
+    """
     device = choose_device(settings.device)
-    network, facts = load_weights(Path(settings.weights) if settings.weights else SHIPPED)
-    stills = load(data, split, facts.labels)
-    if held_back:
-        stills = only_held_back(data, stills, facts)
-    # what is wrong is said before the long part
-    groups_of(stills, groups)
-    curves = read_run(run) if run else []
-    if output:
-        make_folder(output)
-    landmarks = _landmarks([still.image for still in stills], settings)
-    prediction = predict_stills(network, stills, landmarks, facts.preprocessing, device)
-    scored = Scored(data, split, network, facts, stills, landmarks, prediction)
-    metrics, findings = scored.figures(groups, curves)
-    scored.tell(metrics, findings, say)
-    if motion := read_motion(scored, settings, device, held_back):
-        metrics["motion"] = motion
-        shown = ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in motion.items() if name != "n")
-        say(f"motion:        {shown} of {motion['n']} sequences")
-    if output:
-        say(f"wrote {_write(output, metrics, findings)}")
+    weights = Path(settings.weights) if settings.weights else SHIPPED
+    network, facts = load_weights(weights)
+    stills, curves = _checked(request, weights, facts)
+    photos = _photos(network, stills, facts, settings, device) if request.end_to_end else None
+    with LandmarkMemory(still_landmarker(locate("face_landmarker", _path(settings.landmarker)))) as memory:
+        landmarks = memory.features(still.image for still in tqdm(stills, "landmarks", disable=None))
+        prediction = predict_stills(network, stills, landmarks, facts.preprocessing, device)
+        which = request.data, request.split, request.held_back
+        scored = Scored(*which, network, facts, stills, landmarks, prediction, photos, settings.detector)
+        metrics, findings = scored.figures(request.groups, curves)
+        if motion := scored.motion(memory, device):
+            metrics["motion"] = motion
+    for line in told(scored, metrics, findings):
+        say(line)
+    if request.output:
+        say(f"wrote {_write(request.output, metrics, findings)}")
+    if request.record is not None:
+        record(weights.with_suffix(".json"), facts.sha256, request.record, metrics)
+        say(f"recorded as {request.record} in {weights.with_suffix('.json')}")
     return 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scored:
-    """Faces that the network read, and what it read."""
-
-    data: Path
-    split: str | None
-    network: FaceNetwork
-    facts: WeightFacts
-    stills: Sequence[Still]
-    landmarks: np.ndarray  # (n 205), nan where none were found
-    prediction: Prediction
-
-    @property
-    def note(self) -> str:
-        """What a reader must know before the figures."""
-        return trained_on(self.data, self.facts)
-
-    def figures(self, groups: Sequence[str], run: Sequence[RunCurve]) -> tuple[dict[str, Any], Findings | None]:
-        """``metrics.json``, and the findings for the report: ``None`` where no face has a category."""
-        from stemo.training.affect_metrics import affect_facts, score_stills
-        from stemo.training.layouts import rule_of
-
-        rule = rule_of(self.data, self.facts.labels)
-        scores = score_stills(self.stills, self.prediction.valence.cpu(), self.prediction.arousal.cpu())
-        affect = affect_facts(scores or {})
-        labelled = [place for place, still in enumerate(self.stills) if still.label is not None]
-        if not labelled:
-            return {"rule": rule, "n": 0, "affect": affect}, None
-        metrics, findings = self._categories(labelled, rule, groups, run, affect)
-        return {**metrics, **findings.facts(), **({"affect": affect} if affect else {})}, findings
-
-    def _categories(
-        self,
-        labelled: Sequence[int],
-        rule: str,
-        groups: Sequence[str],
-        run: Sequence[RunCurve],
-        affect: Mapping[str, Mapping[str, Any]],
-    ) -> tuple[dict[str, Any], Findings]:
-        from stemo.network.model import Prediction
-        from stemo.training.evaluation import evaluation_of, report, score_prediction
-        from stemo.training.report.findings import Findings
-
-        stills = [self.stills[place] for place in labelled]
-        prediction = Prediction(*(part[list(labelled)] for part in self.prediction))
-        probabilities = self.network.probabilities(prediction)
-        evaluation = evaluation_of(
-            stills,
-            probabilities,
-            labels=self.facts.labels,
-            rule=rule,
-            data=f"{self.data.name}{f' ({self.split})' if self.split else ''}",
-            weights=in_words(self.facts),
-            columns=groups,
-            note=self.note,
+def _checked(request: Request, weights: Path, facts: WeightFacts) -> tuple[Sequence[Still], Sequence[RunCurve]]:
+    """The faces to score and the curves to show; what is wrong is said here, before the long part."""
+    if request.record is not None:
+        check_record(weights.with_suffix(".json"), request.record)
+    stills = load(request.data, request.split, facts.labels)
+    if request.held_back:
+        stills = only_held_back(request.data, stills, facts)
+    if request.end_to_end and all(still.label is None for still in stills):
+        raise DataError(
+            f"data {str(request.data)!r} has nothing to read end to end: expected faces with a category, got ratings "
+            "alone. Leave out --end-to-end."
         )
-        result = score_prediction(prediction, stills, self.facts.labels)
-        return report(result, rule, probabilities, stills), Findings(evaluation, run, affect)
-
-    def tell(self, metrics: Mapping[str, Any], findings: Findings | None, say: Say) -> None:
-        """Say the figures in words."""
-        import numpy as np
-
-        found = np.isfinite(self.landmarks).all(1).mean()
-        say(f"data:          {self.data}{f' ({self.split})' if self.split else ''}")
-        say(f"rule:          {metrics['rule']}")
-        say(f"n:             {metrics['n'] or len(self.stills)} faces, landmarks found on {found:.1%}")
-        if findings:
-            _tell_categories(metrics, findings, say)
-        for name, figures in metrics.get("affect", {}).items():
-            shown = [f"{key} {value:.3f}" for key, value in figures.items() if key != "n" and value is not None]
-            say(f"{name + ':':<15}{', '.join(shown) or 'cannot be said'} on {figures['n']} rated faces")
-        if self.note:
-            say(f"note:          {self.note}")
-
-
-def _landmarks(images: Sequence[Image], settings: RecognitionSettings) -> np.ndarray:
-    import numpy as np
-    from tqdm import tqdm
-
-    from stemo.faces.stills import still_landmarker
-    from stemo.training.landmark_cache import still_features
-
-    model = Path(settings.landmarker) if settings.landmarker else None
-    with still_landmarker(assets.locate("face_landmarker", model)) as landmarker:
-        return np.stack([still_features(landmarker, image) for image in tqdm(images, disable=None)])
-
-
-def _write(output: Path, metrics: Mapping[str, Any], findings: Findings | None) -> Path:
-    from stemo.training.report.writing import write_metrics, write_report
-
-    return write_report(output, findings, metrics) if findings else write_metrics(output, metrics)
-
-
-def _tell_categories(metrics: Mapping[str, Any], findings: Findings, say: Say) -> None:
-    say(f"accuracy:      {metrics['accuracy']:.2%}")
-    say(f"macro recall:  {metrics['macro_recall']:.2%}")
-    say(f"calibration:   expected error {metrics['calibration_error']:.3f}")
-    for figures in findings.classes:
-        recall = float("nan") if figures.recall is None else figures.recall
-        say(f"  {figures.label:<12} recall {recall:7.2%}  n {figures.support}")
-    for column, groups in findings.groups.items():
-        for group in groups:
-            low, high = group.accuracy_interval or (0.0, 1.0)
-            say(f"  {column}={group.name}: accuracy {group.accuracy:.2%} ({low:.1%} to {high:.1%}), n {group.n}")
-
-
-def share_held_back(facts: WeightFacts) -> float:
-    """The share of the people that the training of these weights kept apart, in [0, 1]."""
-    return float(facts.metrics.get("settings", {}).get("held_back", 0.2))
-
-
-def only_held_back(data: Path, stills: Sequence[Still], facts: WeightFacts) -> Sequence[Still]:
-    """The faces of people whom the training kept apart. Raises :class:`DataError` where there are none."""
-    from stemo.training.collection import is_held_back
-
-    kept = [still for still in stills if is_held_back(still.subject, share_held_back(facts))]
-    if not kept:
-        raise DataError(f"data {str(data)!r} has no held-back face: expected people by name. Leave out --held-back.")
-    return kept
-
-
-def read_motion(scored: Scored, settings: RecognitionSettings, device: torch.device, held_back: bool) -> dict[str, Any]:
-    """How readings move from onset to apex, where the data are sequences; else nothing."""
-    import numpy as np
-
-    from stemo.training.collection import is_held_back
-    from stemo.training.layouts import open_data
-    from stemo.training.motion import read_movement
-
-    facts = scored.facts
-    read = open_data(scored.data).sequences
-    if read is None or facts.labels != EMOTIONS:
-        return {}
-    sequences = [one for one in read(facts.labels) if one.label is not None]
-    if held_back:
-        sequences = [one for one in sequences if is_held_back(one.subject, share_held_back(facts))]
-    if not sequences:
-        return {}
-    known = iter(_landmarks([image for one in sequences for image in one.images], settings))
-    landmarks = [np.stack([next(known) for _ in one.images]) for one in sequences]
-    return read_movement(scored.network, facts.preprocessing, sequences, landmarks, device).scores()
-
-
-def in_words(facts: WeightFacts) -> str:
-    """Which weights, so that nobody takes them for others."""
-    return f"{facts.name} ({facts.architecture} {facts.size}, sha256 {facts.sha256[:12]})"
-
-
-def trained_on(data: Path, facts: WeightFacts) -> str:
-    """A warning where the weights were trained on a data set of this name; else nothing."""
-    if data.stem not in [name.strip() for name in facts.training_data.split(",")]:
-        return ""
-    return (
-        f"These weights were trained on a data set named {data.stem}: unless the faces scored here were kept apart, "
-        "the figures flatter them."
-    )
+    groups_of(stills, request.groups)
+    curves = read_run(request.run) if request.run else []
+    if request.output:
+        make_folder(request.output)
+    return stills, curves
 
 
 def load(data: Path, split: str | None, labels: Sequence[str]) -> Sequence[Still]:
@@ -237,11 +106,43 @@ def load(data: Path, split: str | None, labels: Sequence[str]) -> Sequence[Still
 
     Raises :class:`DataError` when the split is unknown or nothing is left.
     """
-    from stemo.training.layouts import load_any
-
     stills = load_any(data, labels)
     kept = [still for still in stills if (still.label is not None or still.rated) and split in (None, still.split)]
     if not kept:
         splits = ", ".join(sorted({still.split for still in stills}))
         raise DataError(f"data {str(data)!r} has no face to score: expected a split among {splits}, got {split!r}.")
     return kept
+
+
+def only_held_back(data: Path, stills: Sequence[Still], facts: WeightFacts) -> Sequence[Still]:
+    """The faces of people whom the training kept apart. Raises :class:`DataError` where there are none."""
+    kept = [still for still in stills if was_held_back(still, facts)]
+    if not kept:
+        raise DataError(f"data {str(data)!r} has no held-back face: expected people by name. Leave out --held-back.")
+    return kept
+
+
+def _photos(
+    network: FaceNetwork,
+    stills: Sequence[Still],
+    facts: WeightFacts,
+    settings: RecognitionSettings,
+    device: torch.device,
+) -> Classes:
+    with FaceAnalyzer(
+        settings.faces,
+        landmarker=_path(settings.landmarker),
+        detector=settings.detector,
+        face_weights=_path(settings.face_weights),
+        device=str(device),
+        video=False,
+    ) as analyzer:
+        return read_photos(network, stills, analyzer, facts.preprocessing, device)
+
+
+def _write(output: Path, metrics: Mapping[str, Any], findings: Findings | None) -> Path:
+    return write_report(output, findings, metrics) if findings else write_metrics(output, metrics)
+
+
+def _path(given: str | None) -> Path | None:
+    return Path(given) if given else None

@@ -14,12 +14,12 @@ from stemo.errors import ConfigError, InputError
 from stemo.faces.alignment import crop_matrix
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.geometry import BLENDSHAPE_NAMES, KEY_POINTS
-from stemo.modes.processors import share_processors
 from stemo.modes.video import check_not_input, make_recognizer, open_writer, with_progress
 from stemo.output.explanation import ExplanationDisplay, FaceExplanation
 from stemo.output.pending import Pending, write_png
 from stemo.output.video import VideoWriter
 from stemo.pipeline import Overlap, Smoother
+from stemo.processors import share_processors
 from stemo.recognizer import observe
 from stemo.records import Affect, Array, Face, Frame
 from stemo.training.explanation import Explainer, Explanation, Look, blendshape_scores, point_scores

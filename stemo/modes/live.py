@@ -8,11 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from stemo.capture import Source, latest
 from stemo.capture.source import Closing
 from stemo.records import Frame, FrameResult
 
+T = TypeVar("T")
 GLANCE = 0.02  # seconds between two looks at the window while no frame comes
 
 
@@ -100,6 +102,14 @@ class Meter:
             f"{self.frames} frames read, {self._live.dropped} dropped, {rate:.1f} frames/s, "
             f"from arrival to reading {self.quantile(0.5)} ms (p50), {self.quantile(0.95)} ms (p95)"
         )
+
+
+def until(stop: threading.Event, items: Iterable[T]) -> Iterator[T]:
+    """``items`` until ``stop`` is set; then KeyboardInterrupt comes between two of them, never amid the work on one."""
+    for item in items:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        yield item
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from stemo.capture import Camera, Source, open_source
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
 from stemo.modes.live import Live, Meter, stopping
-from stemo.modes.processors import share_processors
 from stemo.modes.recorder import Recorder
 from stemo.modes.video import Say, describe, make_recognizer, open_scene
 from stemo.modes.window import Window, check_display
@@ -25,6 +24,7 @@ from stemo.output.meta import write_meta
 from stemo.output.sinks import RowSink
 from stemo.output.video import VideoWriter
 from stemo.pipeline import Pipeline, Scene, Sink, deliver
+from stemo.processors import share_processors
 from stemo.records import Frame, FrameResult, SceneObject
 
 
@@ -82,15 +82,16 @@ def _follow(
 ) -> int:
     meter, complete = Meter(live), False
     paths: list[Path] = []
-    try:
-        results = pipeline.results(live, overlapped=False)
-        with closing(results), stopping(live.stop):
-            deliver(meter.watch(results), outlets.sinks)
-        complete = True
-    finally:
-        if complete or meter.frames:
-            say(meter.summary())
-            paths = _finish(live, model, outlets, settings, meter, complete)
+    with stopping(live.stop):
+        try:
+            results = pipeline.results(live, overlapped=False)
+            with closing(results):
+                deliver(meter.watch(results), outlets.sinks)
+            complete = True
+        finally:
+            if complete or meter.frames:
+                say(meter.summary())
+                paths = _finish(live, model, outlets, settings, meter, complete)
     if paths:
         say("wrote " + ", ".join(str(path) for path in paths))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from stemo.capture import Source, open_source
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
-from stemo.modes.processors import share_processors
+from stemo.modes.live import stopping, until
 from stemo.output.contact import ContactSheet
 from stemo.output.data import output_name
 from stemo.output.hud import Hud
@@ -23,6 +24,7 @@ from stemo.output.meta import write_meta
 from stemo.output.sinks import RowSink, VideoSink
 from stemo.output.video import VideoWriter
 from stemo.pipeline import Scene, Sink, deliver
+from stemo.processors import share_processors
 from stemo.recognizer import Recognizer
 
 T = TypeVar("T")
@@ -39,10 +41,13 @@ def run_video(
     *,
     contact_sheet: bool = False,
     started: float | None = None,
+    recognizer: Recognizer | None = None,
+    bar: bool = True,
 ) -> int:
     """Read ``spec`` into ``output`` and the files beside it; returns 0. Raises :class:`StemoError` otherwise.
 
-    ``started`` (:func:`time.monotonic`) is when the command began, for the report of its start-up.
+    ``started`` (:func:`time.monotonic`) is when the command began, for the report of its start-up. ``recognizer`` is
+    one that these settings made, where there is one already; ``bar`` shows the progress on a terminal.
 
     Where the input ends early, everything decoded is kept and the error comes after the files are finished.
     """
@@ -52,7 +57,7 @@ def run_video(
     with ExitStack() as stack:
         source = stack.enter_context(open_source(spec, start=settings.start, end=settings.end))
         check_output(output, no_video, source)
-        recognizer = make_recognizer(settings)
+        recognizer = recognizer or make_recognizer(settings)
         data = RowSink(output, formats(settings), overwrite=overwrite, labels=recognizer.facts.labels)
         sinks: list[Sink] = [data]
         try:
@@ -65,23 +70,24 @@ def run_video(
                 sink.abort()
             raise
         ready = time.monotonic()
-        complete = False
-        try:
-            results = stack.enter_context(closing(pipeline.results(source)))
-            deliver(with_progress(results, source), sinks)
-            complete = True
-        finally:
-            if data.counts["frames"]:
-                write_meta(
-                    output,
-                    source=describe(source),
-                    fps=source.info.fps,
-                    model=asdict(recognizer.facts),
-                    settings=asdict(settings),
-                    counts=data.counts,
-                    complete=complete,
-                    overwrite=True,
-                )
+        complete, stop = False, threading.Event()
+        with stopping(stop):
+            try:
+                results = stack.enter_context(closing(pipeline.results(source)))
+                deliver(until(stop, with_progress(results, source) if bar else results), sinks)
+                complete = True
+            finally:
+                if data.counts["frames"]:
+                    write_meta(
+                        output,
+                        source=describe(source),
+                        fps=source.info.fps,
+                        model=asdict(recognizer.facts),
+                        settings=asdict(settings),
+                        counts=data.counts,
+                        complete=complete,
+                        overwrite=True,
+                    )
         passed = time.monotonic() - ready
         frames = data.counts["frames"]
         say(
@@ -187,9 +193,11 @@ def formats(settings: RecognitionSettings) -> list[str]:
 def describe(source: Source) -> dict[str, object]:
     """The source's facts for the meta file."""
     info = source.info
+    file = Path(info.name)
     return {
         "name": info.name,
         "kind": info.kind,
+        "bytes": file.stat().st_size if file.is_file() else None,
         "width": info.width,
         "height": info.height,
         "frames_declared": info.frames,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stemo.errors import ConfigError
 from stemo.network.frame_network import FrameNetwork, ResNet50, ResNetSE
 from stemo.network.model import CLIP_LENGTH, SIZES, FaceNetwork, Network
+from stemo.network.preprocessing import INPUT_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Architecture:
     """``make`` (classes, length, size) builds it; ``input_size`` pixels are what it reads, ``sizes`` it comes in."""
 
     make: Callable[[int, int, str], FaceNetwork]
-    input_size: int = 224
+    input_size: int = INPUT_SIZE
     sizes: tuple[str, ...] = ("base",)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from safetensors.torch import load, save_file
 from stemo.errors import ConfigError, WeightsError
 from stemo.network.architectures import build
 from stemo.network.model import CLIP_LENGTH, FaceNetwork
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.preprocessing import INPUT_SIZE, Preprocessing
 from stemo.records import EMOTIONS
 
 FORMAT = 1
@@ -34,7 +36,7 @@ class WeightFacts:
     labels: tuple[str, ...] = EMOTIONS
     clip_length: int = CLIP_LENGTH
     fps: float = 25.0
-    input_size: int = 224
+    input_size: int = INPUT_SIZE
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
     gray: bool = True
@@ -58,8 +60,18 @@ def save_weights(path: Path, network: FaceNetwork, facts: WeightFacts) -> Weight
     save_file(tensors, part)
     facts = WeightFacts(**{**asdict(facts), "sha256": hashlib.sha256(part.read_bytes()).hexdigest()})
     os.replace(part, path)
-    path.with_suffix(".json").write_text(json.dumps(asdict(facts), indent=2) + "\n", encoding="utf-8")
+    write_description(path.with_suffix(".json"), asdict(facts))
     return facts
+
+
+def write_description(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write the JSON beside weights, whole or not at all; ``facts`` as in :class:`WeightFacts`.
+
+    The sha256 in it is that of the weights alone, so other facts may change. Raises OSError where it cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)
 
 
 def load_weights(path: Path) -> tuple[FaceNetwork, WeightFacts]:
@@ -84,6 +96,24 @@ def load_weights(path: Path) -> tuple[FaceNetwork, WeightFacts]:
             f"weights {str(path)!r} do not fit: expected those of {facts.architecture} {facts.size}, got {reason}"
         ) from error
     return network.eval(), facts
+
+
+def adopt(network: FaceNetwork, path: Path) -> list[str]:
+    """Copy into ``network`` whatever the weights at ``path`` have of the same name and shape.
+
+    Returns the names that stay fresh: the last layers, where the categories differ. Raises :class:`WeightsError` when
+    the weights cannot be read or most of the network would stay fresh.
+    """
+    given = load_weights(path)[0].state_dict()
+    own = network.state_dict()
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    if sum(value.numel() for value in fitting.values()) < sum(value.numel() for value in own.values()) / 2:
+        raise WeightsError(
+            f"weights {str(path)!r} do not fit the network to train: expected the same architecture and size, got "
+            f"{len(fitting)} of {len(own)} tensors in common. Choose others, or the --architecture and --size of these."
+        )
+    network.load_state_dict(fitting, strict=False)
+    return [name for name in own if name not in fitting]
 
 
 def _half(value: torch.Tensor) -> torch.Tensor:
@@ -116,9 +146,30 @@ def _facts(path: Path) -> WeightFacts:
         raise WeightsError(
             f"weights {str(path)!r} lack their description: expected a readable {beside.name} beside them, got {error}."
         ) from error
-    if raw.get("format", 0) > FORMAT:
+    if type(raw.get("format")) is int and raw["format"] > FORMAT:
         raise WeightsError(
             f"weights {str(path)!r} have format {raw['format']}: expected at most {FORMAT}. Update stemo."
         )
-    known = {key: value for key, value in raw.items() if key in WeightFacts.__dataclass_fields__}
-    return WeightFacts(**{**known, **lists})
+    known = {key: value for key, value in {**raw, **lists}.items() if key in WeightFacts.__dataclass_fields__}
+    if wrong := [key for key, value in known.items() if not _fits(key, value)]:
+        raise WeightsError(
+            f"weights {str(path)!r} have a wrong description: expected usable values in {beside.name}, "
+            f"got {wrong[0]} {known[wrong[0]]!r}. Restore the file."
+        )
+    return WeightFacts(**known)
+
+
+LIMITS = {"format": (0, FORMAT), "clip_length": (1, 1024), "input_size": (16, 1024), "fps": (0.1, 1000.0)}
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Whether ``value`` can be the fact ``key``: its type, and where it counts its range."""
+    if key == "labels":
+        return len(value) > 1 and all(isinstance(label, str) for label in value) and len({*value}) == len(value)
+    if key in ("mean", "std"):
+        plain = len(value) == 3 and all(type(part) in (int, float) and math.isfinite(part) for part in value)
+        return plain and (key == "mean" or all(value))
+    kind = type(getattr(WeightFacts(), key))
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        return False
+    return key not in LIMITS or LIMITS[key][0] <= value <= LIMITS[key][1]

@@ -9,7 +9,8 @@ from einops import repeat
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stemo.network.model import INPUT_SIZE, LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Network
+from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Network
+from stemo.network.preprocessing import INPUT_SIZE
 
 
 @dataclass(frozen=True, slots=True)

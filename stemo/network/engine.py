@@ -6,7 +6,6 @@ parameters, so there is one set of weights only.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -17,6 +16,7 @@ from stemo.network.export import CLIP_INPUTS, CLIP_OUTPUTS, FRAME_INPUTS, FRAME_
 from stemo.network.folding import folded
 from stemo.network.model import CLIP_LENGTH, FaceNetwork, FrameFeatures, Network, Prediction
 from stemo.network.preprocessing import Preprocessing
+from stemo.processors import available_processors
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -54,14 +54,15 @@ def make_engine(
 
 def network_threads() -> int:
     """Half the processors: the other half finds faces, draws and encodes meanwhile."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, available // 2)
+    return max(1, available_processors() // 2)
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU, for the architecture stemo with gray 224-pixel input, any size and any class set."""
+    """ONNX Runtime on the CPU, for the architecture stemo with gray 128-pixel input, any size and any class set."""
 
     def __init__(self, network: Network, threads: int = 1) -> None:
+        self._network = network.eval()
+        network = folded(network)
         self._frame = _session(f"{network.size}_frame", _parameters(network, FRAME_PARTS), threads)
         # the number of classes is part of a graph, so another one is read by torch: a tenth of the work
         self._clip = (
@@ -69,10 +70,9 @@ class OnnxEngine:
             if network.classes == 7
             else None
         )
-        self._network = network.eval()
 
     def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
-        """(n 1 224 224), (n 205) -> features of each frame."""
+        """(n 1 128 128), (n 205) -> features of each frame."""
         return FrameFeatures(*_run(self._frame, FRAME_INPUTS, FRAME_OUTPUTS, (frames, landmarks)))
 
     def read_clip(self, clip: FrameFeatures) -> Prediction:
@@ -89,7 +89,7 @@ def _hindrance(network: FaceNetwork, preprocessing: Preprocessing, device: torch
     if not isinstance(network, Network):
         return "its graphs are for the architecture stemo, and these weights have another."
     if not preprocessing.gray or preprocessing.input_size != PICTURE[-1] or network.length != CLIP_LENGTH:
-        return "its graphs are for gray 224-pixel faces and 16 frames, and these weights expect another input."
+        return "its graphs are for gray 128-pixel faces and 16 frames, and these weights expect another input."
     try:
         import onnxruntime  # noqa: F401
     except ImportError:

@@ -1,6 +1,6 @@
 """The network as ONNX graphs, in the two parts that streaming runs: what one frame gives, and what a clip says.
 
-The shipped graphs carry no weights: their initialisers have the names of :class:`Network`'s parameters, and
+The shipped graphs carry no weights: their initialisers have the names of a folded :class:`Network`'s parameters, and
 ``engine.py`` fills them in from the verified weights. They change with the architecture only. Written anew with
 ``python -c "from stemo.network.export import write_graphs; write_graphs()"`` (needs ``pip install stemo[export]``).
 """
@@ -14,11 +14,13 @@ import torch
 from einops import repeat
 from torch import Tensor, nn
 
+from stemo.network.folding import folded
 from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, SIZES, FrameFeatures, Network
+from stemo.network.preprocessing import INPUT_SIZE
 
 GRAPHS = Path(__file__).with_name("graphs")
 OPSET = 20
-PICTURE = (1, 224, 224)  # gray
+PICTURE = (1, INPUT_SIZE, INPUT_SIZE)  # gray
 FRAME_INPUTS, FRAME_OUTPUTS = ("pictures", "landmarks"), FrameFeatures._fields
 CLIP_INPUTS, CLIP_OUTPUTS = FrameFeatures._fields, ("logits", "valence", "arousal", "frame_weights")
 
@@ -31,7 +33,7 @@ class FramePart(nn.Module):
         self.network = network
 
     def forward(self, pictures: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n 1 224 224), (n 205) -> (n 512), (n 512), (n 128)."""
+        """(n 1 128 128), (n 205) -> (n 512), (n 512), (n 128)."""
         features = self.network.encode_frames(pictures, landmarks)
         return features.average, features.maximum, features.landmark
 
@@ -53,7 +55,7 @@ def write_graphs(folder: Path = GRAPHS) -> None:
     """Write ``<size>_frame.onnx`` and ``<size>_clip.onnx`` of every size, without weights, to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for size in SIZES:
-        network = Network(size=size).eval()
+        network = folded(Network(size=size))
         pictures, landmarks = torch.zeros(2, *PICTURE), torch.zeros(2, LANDMARK_FEATURES)
         features = network.encode_frames(pictures, landmarks)
         clip = tuple(repeat(part.detach(), "n c -> n t c", t=CLIP_LENGTH) for part in features)

@@ -8,8 +8,8 @@ from typing import TypeVar
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from stemo.network.blocks import ResidualBlock
 from stemo.network.model import FaceNetwork
-from stemo.network.spatial import ResidualBlock
 
 AnyNetwork = TypeVar("AnyNetwork", bound=FaceNetwork)
 

@@ -8,8 +8,9 @@ import torch
 from einops import reduce, repeat
 from torch import Tensor, nn
 
+from stemo.network.blocks import ResidualBlock
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
-from stemo.network.spatial import ResidualBlock, StillHead
+from stemo.network.spatial import StillHead
 
 
 class FrameNetwork(FaceNetwork):

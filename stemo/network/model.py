@@ -21,7 +21,6 @@ from stemo.network.temporal import MultiScaleTemporalAttention, RecentPooling
 
 LANDMARK_FEATURES = 205
 CLIP_LENGTH = 16
-INPUT_SIZE = 224
 
 
 class FrameFeatures(NamedTuple):

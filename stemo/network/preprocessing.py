@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+PICTURE_SIZE = 224  # of the aligned faces that come
+INPUT_SIZE = 128  # of what the network reads of them
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -21,7 +23,7 @@ class Preprocessing:
     ``std`` counts then.
     """
 
-    input_size: int = 224
+    input_size: int = INPUT_SIZE
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
     gray: bool = True

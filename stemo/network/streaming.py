@@ -149,6 +149,6 @@ def read_whole(
 ) -> Prediction:
     """One face's frames from the first to the newest -> the newest frame's prediction, all from pixels."""
     chosen = [faces[place] for place in nearest_places(times, network.length, BUFFER_FPS)]
-    pictures = preprocessing(torch.stack([face.picture for face in chosen]))
+    pictures = preprocessing.fitted(torch.stack([face.picture for face in chosen]))
     clip = rearrange(pictures, "t c h w -> 1 t c h w")
     return network.eval()(clip, rearrange(stack_landmarks(chosen), "t f -> 1 t f"))

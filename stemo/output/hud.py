@@ -16,6 +16,7 @@ from stemo.records import EMOTIONS, Affect, Box, FrameResult, Image, Reading, Sc
 
 FEW = 2  # up to so many faces get the full panel
 SMALLEST = 9  # pixels: no full panel is shrunk below this letter size
+LEAST = 32  # pixels: a picture with a shorter side is left as it is, as nothing could be read on it
 
 
 class Hud:
@@ -34,6 +35,8 @@ class Hud:
     def draw(self, result: FrameResult) -> Image:
         """A new picture (h w 3) with the display on it; the frame itself is not changed."""
         image = result.frame.image.copy()
+        if min(image.shape[:2]) < LEAST:
+            return image
         unit = scale(image)
         boxes = [reading.face.box for reading in result.faces if reading.face]
         for item in result.objects:

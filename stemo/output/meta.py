@@ -44,7 +44,9 @@ def write_meta(
     }
     pending = Pending(output_name(Path(base), "meta.json"), overwrite=overwrite)
     try:
-        pending.part.write_text(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        text = json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n"
+        # a file name that is no UTF-8 becomes JSON's own escapes
+        pending.part.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         pending.discard()
         raise failed(pending.path, error) from error

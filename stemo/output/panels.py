@@ -110,8 +110,9 @@ class Pen:
         ages = np.linspace(0, 1, right - left)
         places = np.clip(np.searchsorted(past.ages, ages, side="right") - 1, 0, len(past.ages) - 1)
         colours = np.array([emotion_colour(label) for label in past.emotions], np.uint8)[places]
-        seen = ages >= past.ages[0] - 1e-9
-        self.image[top:bottom, left:right][:, seen] = colours[seen]
+        region = self.image[top:bottom, left:right]  # narrower where the picture is narrower than the panel
+        seen = (ages >= past.ages[0] - 1e-9)[: region.shape[1]]
+        region[:, seen] = colours[: region.shape[1]][seen]
 
     def gauge(self, x: float, y: float, width: float, value: float, colour: Colour, *, from_middle: bool) -> None:
         """A thin track with its value filled in: from the middle for [-1, 1], else from the left for [0, 1]."""

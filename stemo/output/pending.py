@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import weakref
 from pathlib import Path
 
 from stemo.errors import OutputError
@@ -12,8 +14,8 @@ from stemo.records import Image
 class Pending:
     """The place where ``path`` grows: write to :attr:`part`, then :meth:`commit` or :meth:`discard`.
 
-    Raises :class:`OutputError` at once when the folder is missing or unwritable, or when ``path`` exists and
-    ``overwrite`` is false: before an hour of work, not after it.
+    Raises :class:`OutputError` at once when the folder is missing or unwritable, when ``path`` exists and ``overwrite``
+    is false, or when another run is writing it: before an hour of work, not after it. What a killed run left is free.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -21,9 +23,17 @@ class Pending:
         self.part = self.path.with_name(self.path.name + ".part")
         _check_place(self.path, overwrite)
         try:
-            self.part.touch()
+            held = _hold(self.part)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"output {str(self.path)!r} is being written by another run: expected a name of its own, "
+                "got one in use. Wait for that run, or choose another --output."
+            ) from error
         except OSError as error:
             raise failed(self.path, error) from error
+        self._open = True
+        # a file that nobody finishes or discards is free again with this object
+        self._release = weakref.finalize(self, os.close, held) if held is not None else lambda: None
 
     def commit(self) -> Path:
         """Give the file its final name, and return it."""
@@ -31,11 +41,42 @@ class Pending:
             os.replace(self.part, self.path)
         except OSError as error:
             raise failed(self.path, error) from error
+        finally:
+            self._open = False
+            self._release()
         return self.path
 
     def discard(self) -> None:
-        """Leave nothing behind."""
-        self.part.unlink(missing_ok=True)
+        """Leave nothing behind, as far as the folder is still there and lets go. May be called twice."""
+        if not self._open:
+            return  # the name may be another run's by now
+        self._open = False
+        with contextlib.suppress(OSError):
+            self.part.unlink()
+        self._release()
+
+
+def _hold(part: Path) -> int | None:
+    """Open ``part``, and keep it locked as long as the descriptor is open; ``None`` where the system has no such locks.
+
+    Raises BlockingIOError where another run has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows, where a file that is open elsewhere cannot be renamed anyway
+        part.touch()
+        return None
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(descriptor), os.stat(part)):
+            raise BlockingIOError  # finished by another run since it was opened
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:  # a drive without locks, or a folder that has gone: writing will tell
+        return descriptor
+    return descriptor
 
 
 def write_png(pending: Pending, image: Image) -> Path:

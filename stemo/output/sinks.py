@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from stemo.errors import OutputError
 from stemo.output.contact import ContactSheet
 from stemo.output.data import rows
 from stemo.output.hud import Hud
@@ -38,9 +39,16 @@ class RowSink:
         self.counts["tracks"] = self._last_track
 
     def close(self, *, complete: bool = True) -> None:  # noqa: ARG002
-        """Finish every file."""
+        """Finish every file; of one that cannot be finished nothing is left, and its error comes after the others."""
+        problems: list[OutputError] = []
         for writer in self.writers:
-            writer.close()
+            try:
+                writer.close()
+            except OutputError as problem:
+                writer.abort()
+                problems.append(problem)
+        if problems:
+            raise problems[0]
 
     def abort(self) -> None:
         """Leave no file behind."""
@@ -65,7 +73,11 @@ class VideoSink:
 
     def close(self, *, complete: bool = True) -> None:
         """Finish the files; where the input ended early (not ``complete``), the sound ends with the last picture."""
-        self.writer.close(keep=not complete)
+        try:
+            self.writer.close(keep=not complete)
+        except OutputError:
+            self.abort()
+            raise
         if self.sheet:
             self.sheet.close()
 

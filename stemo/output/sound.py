@@ -39,16 +39,18 @@ class Sound:
         offset: float = 0.0,
     ) -> None:
         try:
-            self._input: InputContainer = av.open(str(path))
+            self._input: InputContainer = av.open(str(path.absolute()), metadata_errors="replace")
         except (FFmpegError, OSError) as error:
             raise InputError(f"sound of {str(path)!r} cannot be read: {error}. Check the file.") from error
         self._output = output
         self._offset = offset
         # packets carry the file's own timestamps, so these do as well
         self._start, self._end = start + offset if start > 0 else 0.0, None if end is None else end + offset
-        self.present = bool(self._input.streams.audio)
-        if self.present:
-            self._open(self._input.streams.audio[0])
+        # sound in a codec that this FFmpeg does not know can be neither moved nor transcoded
+        known = [stream for stream in self._input.streams.audio if stream.codec_context is not None]
+        self.present = bool(known)
+        if known:
+            self._open(known[0])
 
     def first_time(self) -> float | None:
         """When the sound begins, in seconds on the source's clock; ``None`` without sound."""

@@ -9,13 +9,16 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
 
 from stemo.errors import OutputError
 from stemo.output.pending import Pending, failed
 from stemo.output.sound import Sound
+from stemo.processors import codec_threads
 from stemo.records import Image
 
+ENCODER = "libx264"
 TIME_BASE = Fraction(1, 90_000)  # fine enough for any frame rate, and for variable ones
 FAR_CLOCK = 1.0  # seconds: a clock that starts later than this (a broadcast, a camera) is moved to zero
 BT601, BT709, LIMITED = 6, 1, 1  # code points of ITU-T H.273, so that no player has to guess the colours
@@ -57,10 +60,18 @@ class VideoWriter:
         self._pending = Pending(self.path, overwrite=overwrite)
         self._sound: Sound | None = None
         try:
-            self._file = av.open(str(self._pending.part), "w", format="mp4", options={"movflags": "+faststart"})
+            self._file = av.open(
+                str(self._pending.part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}
+            )
             self._open_picture(fps, crf)
             if sound_from is not None:
                 self._sound = Sound(self._file, Path(sound_from), start=start, end=end, offset=sound_offset)
+        except UnknownCodecError as error:
+            self.abort()
+            raise OutputError(
+                f"encoder {str(error)!r} is missing: expected an FFmpeg with H.264 and AAC, got one without. "
+                "pip install --force-reinstall --only-binary av av"
+            ) from error
         except (FFmpegError, OSError) as error:
             self.abort()
             raise failed(self.path, error) from error
@@ -138,11 +149,12 @@ class VideoWriter:
 
     def _open_picture(self, fps: Fraction, crf: int) -> None:
         rate = Fraction(fps).limit_denominator(1001) if fps > 0 else Fraction(25)
-        self._stream = self._file.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": str(crf)})
+        self._stream = self._file.add_stream(ENCODER, rate=rate, options={"preset": "veryfast", "crf": str(crf)})
         self._stream.width, self._stream.height = self.width + self.width % 2, self.height + self.height % 2
         self._stream.pix_fmt = "yuv420p"
         self._stream.time_base = TIME_BASE
         context = self._stream.codec_context
+        context.thread_count = codec_threads()
         context.time_base = TIME_BASE
         context.colorspace, context.color_range = BT601, LIMITED
         context.color_primaries, context.color_trc = BT709, BT709

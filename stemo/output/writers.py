@@ -72,7 +72,11 @@ class _TextWriter:
         self.count = 0
         self._labels = labels
         self._pending = Pending(path, overwrite=overwrite)
-        self._file: IO[str] = open(self._pending.part, "w", encoding="utf-8", newline=self.newline)  # noqa: SIM115
+        try:
+            self._file: IO[str] = open(self._pending.part, "w", encoding="utf-8", newline=self.newline)  # noqa: SIM115
+        except OSError as error:
+            self._pending.discard()
+            raise failed(path, error) from error
         self._guard(self._begin)
 
     def write(self, row: Row) -> None:
@@ -164,7 +168,11 @@ class ParquetWriter:
         self._buffer: list[Row] = []
         self._table = pa.Table
         self._faults = (OSError, pa.ArrowException)
-        self._file = pq.ParquetWriter(self._pending.part, self._schema, compression="zstd")
+        try:
+            self._file = pq.ParquetWriter(self._pending.part, self._schema, compression="zstd")
+        except self._faults as error:
+            self._pending.discard()
+            raise failed(path, error) from error
         self._open = True
 
     def write(self, row: Row) -> None:

@@ -1,56 +1,176 @@
-"""Pictures for TensorBoard: the confusion matrix, a grid of augmented samples and one of clips."""
+"""What a training shows in TensorBoard: every epoch of every stage, some pictures, and the end beside the settings.
+
+The stages speak to a :class:`Board` and know nothing of TensorBoard.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from einops import rearrange
+from torch import Tensor, nn
+from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from stemo.records import Image
-from stemo.training.augment import Strength, warp_still
-from stemo.training.metrics import CategoryScore
+from stemo.training.augment import Strength
+from stemo.training.board_pictures import clip_grid, confusion_figure, sample_grid
+from stemo.training.metrics import CategoryReadings
+from stemo.training.report.curves import FINAL
+from stemo.training.report.statistics import class_figures
 
-GRID = 8  # pictures per side
-
-
-def log_samples(board: SummaryWriter, images: Sequence[Image]) -> None:
-    """A grid of training pictures as the network sees them after warping."""
-    rng = np.random.default_rng(0)
-    chosen = [images[i % len(images)] for i in range(GRID * GRID)]
-    warped = np.stack([warp_still(image, 96, Strength(), rng) for image in chosen])
-    grid = rearrange(torch.from_numpy(warped), "(r q) h w c -> c (r h) (q w)", r=GRID)
-    board.add_image("samples", grid, 0)
-
-
-def log_clips(board: SummaryWriter, images: Sequence[Image], plan: np.ndarray, strength: Strength) -> None:
-    """A grid of training clips, one per row, oldest frame left: ``plan`` (n t) says which image each frame shows.
-
-    Half of the rows come from the end of the plan, where the sequences are.
-    """
-    rng = np.random.default_rng(0)
-    rows = [*rng.integers(0, len(plan), GRID // 2), *range(max(0, len(plan) - GRID // 2), len(plan))]
-    warped = np.stack([warp_still(images[place], 64, strength, rng) for row in rows for place in plan[row]])
-    grid = rearrange(torch.from_numpy(warped), "(n t) h w c -> c (n h) (t w)", n=len(rows))
-    board.add_image("clips", grid, 0)
+BINS = 128
+NEARLY_ALL = 0.9  # of the weights
+MOST_PARTS = 16  # that one part is split into
+SPOKEN = ("loss", "accuracy")  # the figures one waits for
+END = ".end"  # of the name of the file that holds the settings and what came of them
+STAGES = ("spatial", "clip", "joint", FINAL)
+# the tab "custom scalars": the curves of all classes in one chart
+CHARTS = {
+    stage: {figure: ["Multiline", [f"{stage}/{figure}/.*"]] for figure in ("recall", "precision", "f1")}
+    for stage in STAGES[:-1]
+}
 
 
-def log_confusion(board: SummaryWriter, result: CategoryScore, step: int = 0) -> None:
-    """The confusion matrix, rows normalised to recall."""
-    from matplotlib.figure import Figure
+class Board(Protocol):
+    """Where a stage shows how it goes; ``step`` is the epoch."""
 
-    figure = Figure(figsize=(6, 5), layout="constrained")
-    axes = figure.subplots()
-    share = result.confusion / np.maximum(result.confusion.sum(1, keepdims=True), 1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    places = range(len(result.labels))
-    axes.set_xticks(places, result.labels, rotation=45, ha="right")
-    axes.set_yticks(places, result.labels)
-    axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {result.accuracy:.1%}, n {result.n}")
-    for row in places:
-        for column in places:
-            colour = "white" if share[row, column] > 0.5 else "black"
-            axes.text(column, row, str(result.confusion[row, column]), ha="center", va="center", color=colour)
-    board.add_figure("confusion", figure, step)
+    def scalar(self, name: str, value: float, step: int) -> None: ...
+    def histogram(self, name: str, values: Tensor, step: int) -> None: ...
+    def readings(self, stage: str, readings: CategoryReadings, step: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Epoch:
+    """One epoch's mean ``loss``, gradient norms before clipping (s), learning ``rate`` at its end, faces per second."""
+
+    loss: float
+    gradients: Tensor
+    rate: float
+    speed: float
+
+
+def show_epoch(board: Board, stage: str, epoch: Epoch, network: nn.Module, step: int) -> None:
+    """Show the epoch and the weights that ``network`` has after it."""
+    board.scalar(f"{stage}/loss", epoch.loss, step)
+    board.scalar(f"{stage}/lr", epoch.rate, step)
+    board.scalar(f"{stage}/faces_per_second", epoch.speed, step)
+    board.scalar(f"{stage}/gradient_norm", float(epoch.gradients.mean()), step)
+    board.histogram(f"{stage}/gradient_norms", epoch.gradients, step)
+    for name, part in main_parts(network).items():
+        board.histogram(f"{stage}/weights/{name}", torch.cat([w.detach().flatten() for w in _weights(part)]), step)
+
+
+def main_parts(network: nn.Module) -> dict[str, nn.Module]:
+    """The parts that hold weights, by name; one that is nearly the whole network is replaced by its own few parts."""
+    parts: dict[str, nn.Module] = {}
+    for name, child in network.named_children():
+        inner = main_parts(child) if _size(child) > NEARLY_ALL * _size(network) else {}
+        if 1 <= len(inner) <= MOST_PARTS:
+            parts |= {f"{name}.{deeper}": part for deeper, part in inner.items()}
+        elif _size(child):
+            parts[name] = child
+    return parts
+
+
+class TensorBoard:
+    """A :class:`Board` that writes TensorBoard's files to ``folder``; says the figures that one waits for."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._folder, self._say = folder, say
+        self._writer = SummaryWriter(str(folder))
+        self._writer.add_custom_scalars(CHARTS)
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """One figure, in TensorBoard at once."""
+        self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+        if name.endswith(SPOKEN):
+            self._say(f"epoch {step}  {name} {value:.4f}")
+
+    def histogram(self, name: str, values: Tensor, step: int) -> None:
+        """How ``values`` of any shape are spread, in equal bins; those that are not finite are left out."""
+        known = values[values.isfinite()].float().cpu().numpy()
+        if not known.size:
+            return
+        counts, edges = np.histogram(known, BINS)
+        total, squares = known.sum(dtype=np.float64), np.square(known).sum(dtype=np.float64)
+        facts = (float(known.min()), float(known.max()), known.size, float(total), float(squares))
+        self._writer.add_histogram_raw(name, *facts, edges[1:].tolist(), counts.tolist(), step)
+
+    def readings(self, stage: str, readings: CategoryReadings, step: int) -> None:
+        """Accuracy and macro recall; recall, precision, F1 and precision-recall curve per class; the confusion."""
+        result = readings.score
+        self.scalar(f"{stage}/valid_accuracy", result.accuracy, step)
+        self.scalar(f"{stage}/valid_macro_recall", result.macro_recall, step)
+        _show_classes(self._writer, stage, readings, step)
+        self._writer.flush()
+
+    def samples(self, images: Sequence[Image]) -> None:
+        """A grid of training pictures as the network sees them."""
+        self._writer.add_image("samples", sample_grid(images), 0)
+
+    def clips(self, images: Sequence[Image], plan: np.ndarray, strength: Strength) -> None:
+        """A grid of training clips, one per row: ``plan`` (n t) says which image each frame shows."""
+        self._writer.add_image("clips", clip_grid(images, plan, strength), 0)
+
+    def end(self, settings: Mapping[str, Any], readings: CategoryReadings, calibration_error: float) -> None:
+        """The settings beside the figures of the finished network, instead of those of an earlier end of the run."""
+        # TensorBoard believes the first settings it finds
+        for earlier in self._folder.glob(f"*{END}"):
+            earlier.unlink()
+        result = readings.score
+        figures = {
+            f"{FINAL}/valid_accuracy": result.accuracy,
+            f"{FINAL}/valid_macro_recall": result.macro_recall,
+            f"{FINAL}/calibration_error": calibration_error,
+        }
+        with SummaryWriter(str(self._folder), filename_suffix=END) as writer:
+            for summary in hparams(_plain(settings), figures):
+                writer._get_file_writer().add_summary(summary)
+            for name, value in figures.items():
+                writer.add_scalar(name, value, 0)
+            _show_classes(writer, FINAL, readings, 0)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+
+def _show_classes(writer: SummaryWriter, stage: str, readings: CategoryReadings, step: int) -> None:
+    result = readings.score
+    # a network that diverged must not stop its own training here
+    probabilities = np.nan_to_num(readings.probabilities)
+    for place, figures in enumerate(class_figures(result.confusion, result.labels)):
+        for name in ("recall", "precision", "f1"):
+            value = getattr(figures, name)
+            if value is not None:
+                writer.add_scalar(f"{stage}/{name}/{figures.label}", value, step)
+        if figures.support:
+            # TensorBoard's slider knows only the steps of the tag that sorts first: that of the longest stage must
+            tag = f"{STAGES.index(stage) + 1}_{stage}/precision_recall/{figures.label}"
+            writer.add_pr_curve(tag, readings.truth == place, probabilities[:, place], step)
+    writer.add_figure(f"{stage}/confusion", confusion_figure(result), step)
+
+
+def _weights(part: nn.Module) -> list[Tensor]:
+    """Without norms and biases, whose values are of another size."""
+    return [parameter for parameter in part.parameters() if parameter.ndim > 1]
+
+
+def _size(part: nn.Module) -> int:
+    return sum(weights.numel() for weights in _weights(part))
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, str | float]:
+    """Settings as TensorBoard can tabulate them: lists as text, and what is not set left out."""
+    known = {name: value for name, value in settings.items() if value not in (None, ())}
+    return {name: value if type(value) in (int, float) else _text(value) for name, value in known.items()}
+
+
+def _text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,15 @@ from torch import Tensor
 from stemo.network.model import FrameFeatures, Network, Prediction
 from stemo.records import EMOTIONS
 from stemo.training.affect_loss import affect_error
+from stemo.training.boards import Board, Epoch, show_epoch
+from stemo.training.category_loss import category_error
 from stemo.training.clips import ClipPlan, draw_clips
 from stemo.training.feature_bank import FeatureBank
-from stemo.training.metrics import CategoryScore, score
+from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.schedules import Cosine
 from stemo.training.state import load_state, save_state
 
-Log = Callable[[str, float, int], None]
 FROZEN = ("spatial", "place")
 
 
@@ -42,6 +43,7 @@ class ClipSettings:
     weights: tuple[float, float, float] = (0.5, 1.0, 1.0)
     patience: int = 10
     labels: tuple[str, ...] = EMOTIONS
+    shift: tuple[float, ...] = ()
     seed: int = 0
 
 
@@ -53,7 +55,7 @@ def train_clips(
     valid_labels: Sequence[int],
     settings: ClipSettings,
     checkpoint: Path,
-    log: Log,
+    board: Board,
     device: torch.device,
 ) -> float:
     """Train all but the spatial stream in place, to the averaged weights that are best on ``valid`` (one view each).
@@ -73,14 +75,14 @@ def train_clips(
         epoch, top, waited, average.updates = facts["epoch"], facts["best"], facts["waited"], facts["updates"]
     while epoch < settings.epochs and waited <= settings.patience:
         started = time.monotonic()
-        loss = _epoch(network, average, optimiser, bank, plan, settings, epoch, device)
-        result = evaluate_bank(average.module, valid, valid_labels, device, settings.labels)
+        loss, norms = _epoch(network, average, optimiser, bank, plan, settings, epoch, device)
+        readings = read_bank(average.module, valid, valid_labels, device, settings.labels)
         epoch += 1
-        log("clip/loss", loss, epoch)
-        log("clip/lr", optimiser.param_groups[0]["lr"], epoch)
-        log("clip/faces_per_second", len(plan.pictures) / (time.monotonic() - started), epoch)
-        log("clip/valid_accuracy", result.accuracy, epoch)
-        log("clip/valid_macro_recall", result.macro_recall, epoch)
+        speed = len(plan.pictures) / (time.monotonic() - started)
+        done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
+        show_epoch(board, "clip", done, average.module, epoch)
+        board.readings("clip", readings, epoch)
+        result = readings.score
         waited = 0 if result.accuracy > top else waited + 1
         if result.accuracy > top:
             top = result.accuracy
@@ -101,14 +103,14 @@ def _epoch(
     settings: ClipSettings,
     epoch: int,
     device: torch.device,
-) -> float:
+) -> tuple[float, Tensor]:
     schedule = Cosine(settings.warmup)
     rng = np.random.default_rng((settings.seed, epoch))
     torch.manual_seed(settings.seed * 1000 + epoch)
     order = rng.permutation(len(plan.pictures))
     steps = max(1, len(order) // settings.batch)
     network.train()
-    total = 0.0
+    total, norms = 0.0, []
     for step in range(steps):
         set_rate(optimiser, settings.lr * schedule.factor((epoch + step / steps) / settings.epochs))
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
@@ -119,10 +121,10 @@ def _epoch(
         mixed = FrameFeatures(*(torch.lerp(part[other], part, share) for part in features))
         targets = [part[chosen].to(device) for part in (plan.category, plan.valence, plan.arousal)]
         targets = [torch.lerp(part[other], part, share) for part in targets]
-        loss = clip_loss(network.read_clip(mixed), targets, settings.weights)
-        descend(loss, network, optimiser, average, settings.clip)
+        loss = clip_loss(network.read_clip(mixed), targets, settings.weights, settings.shift)
+        norms.append(descend(loss, network, optimiser, average, settings.clip))
         total += loss.item()
-    return total / steps
+    return total / steps, torch.stack(norms)
 
 
 def encode_landmarks(network: Network, clip: FrameFeatures) -> FrameFeatures:
@@ -132,11 +134,13 @@ def encode_landmarks(network: Network, clip: FrameFeatures) -> FrameFeatures:
     return clip._replace(landmark=rearrange(encoded, "(b t) f -> b t f", b=batch))
 
 
-def clip_loss(prediction: Prediction, targets: Sequence[Tensor], weights: tuple[float, float, float]) -> Tensor:
+def clip_loss(
+    prediction: Prediction, targets: Sequence[Tensor], weights: tuple[float, float, float], shift: Sequence[float] = ()
+) -> Tensor:
     """Weighted cross-entropy with the vote distribution and squared errors of the known valence and arousal."""
     category, valence, arousal = targets
     return (
-        weights[0] * F.cross_entropy(prediction.logits, category)
+        weights[0] * category_error(prediction.logits, category, shift)
         + weights[1] * affect_error(prediction.valence, valence)
         + weights[2] * affect_error(prediction.arousal, arousal)
     )
@@ -159,15 +163,16 @@ def predict_bank(network: Network, bank: FeatureBank, device: torch.device, batc
     return Prediction(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def evaluate_bank(
+def read_bank(
     network: Network,
     bank: FeatureBank,
     truth: Sequence[int],
     device: torch.device,
     labels: tuple[str, ...] = EMOTIONS,
-) -> CategoryScore:
-    """Score the readings of a bank's pictures, of class indices ``truth`` (n,)."""
-    return score(truth, predict_bank(network, bank, device).logits.argmax(-1).cpu().numpy(), labels)
+) -> CategoryReadings:
+    """The readings of a bank's pictures, of class indices ``truth`` (n,)."""
+    probabilities = network.probabilities(predict_bank(network, bank, device))
+    return CategoryReadings(np.array(truth, np.int64), probabilities.cpu().numpy(), labels)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

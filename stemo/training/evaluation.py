@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ from torch import Tensor
 
 from stemo.config import did_you_mean
 from stemo.errors import DataError
-from stemo.network.model import INPUT_SIZE, FaceNetwork, FrameFeatures, Network, Prediction
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.model import FaceNetwork, FrameFeatures, Network, Prediction
+from stemo.network.preprocessing import PICTURE_SIZE, Preprocessing
 from stemo.records import EMOTIONS, Image
 from stemo.training.datasets import Still
 from stemo.training.feature_bank import FeatureBank
-from stemo.training.metrics import CategoryScore, score
+from stemo.training.metrics import CategoryReadings, CategoryScore
 from stemo.training.pictures import fit
 from stemo.training.report import calibration
 from stemo.training.report.evaluation import Evaluation
@@ -32,12 +32,11 @@ def still_bank(
     device: torch.device,
     batch: int = 64,
 ) -> FeatureBank:
-    """Features of each still exactly as at run time: one view, 224 pixels, full precision."""
+    """Features of each still exactly as at run time: one view, resized as there, full precision."""
     network.eval().to(device)
     average, maximum = [], []
-    for start in range(0, len(stills), batch):
-        pictures = np.stack([fit(still.image, INPUT_SIZE) for still in stills[start : start + batch]])
-        parts = network.encode_pictures(preprocessing(torch.from_numpy(pictures)).to(device))
+    for _, pictures in _batches(stills, batch):
+        parts = network.encode_pictures(preprocessing.fitted(pictures).to(device))
         average.append(parts[0].cpu())
         maximum.append(parts[1].cpu())
     return FeatureBank(
@@ -57,13 +56,19 @@ def predict_stills(
     """Read stills as ``Recognizer.image`` reads a still face: its frame repeated through the buffer."""
     network.eval().to(device)
     found = []
-    for start in range(0, len(stills), batch):
-        pictures = np.stack([fit(still.image, INPUT_SIZE) for still in stills[start : start + batch]])
-        known = torch.from_numpy(np.array(landmarks[start : start + batch]))
-        features = network.encode_frames(preprocessing.fitted(torch.from_numpy(pictures)).to(device), known.to(device))
+    for where, pictures in _batches(stills, batch):
+        known = torch.from_numpy(np.array(landmarks[where]))
+        features = network.encode_frames(preprocessing.fitted(pictures).to(device), known.to(device))
         clip = FrameFeatures(*(repeat(part, "n c -> n t c", t=network.length) for part in features))
         found.append(network.read_clip(clip))
     return Prediction(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def _batches(stills: Sequence[Still], batch: int) -> Iterator[tuple[slice, Tensor]]:
+    """Which ``stills``, and their pictures (b 224 224 3) uint8."""
+    for start in range(0, len(stills), batch):
+        where = slice(start, start + batch)
+        yield where, torch.from_numpy(np.stack([fit(still.image, PICTURE_SIZE) for still in stills[where]]))
 
 
 def labels_of(stills: Sequence[Still]) -> list[int]:
@@ -71,11 +76,11 @@ def labels_of(stills: Sequence[Still]) -> list[int]:
     return [still.label for still in stills if still.label is not None]
 
 
-def score_prediction(
-    prediction: Prediction, stills: Sequence[Still], labels: tuple[str, ...] = EMOTIONS
-) -> CategoryScore:
-    """Score readings of stills that all have a label, an index into ``labels``."""
-    return score(labels_of(stills), prediction.logits.argmax(-1).cpu().numpy(), labels)
+def category_readings(
+    probabilities: Tensor, stills: Sequence[Still], labels: tuple[str, ...] = EMOTIONS
+) -> CategoryReadings:
+    """Probabilities (n k) of stills that all have a label, an index into ``labels``, beside those."""
+    return CategoryReadings(np.array(labels_of(stills), np.int64), probabilities.cpu().numpy(), labels)
 
 
 def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = calibration.BINS) -> float:
@@ -89,17 +94,26 @@ def report(result: CategoryScore, rule: str, probabilities: Tensor, stills: Sequ
     labels = torch.tensor(labels_of(stills))
     return {
         "rule": rule,
-        "n": result.n,
-        "accuracy": result.accuracy,
-        "macro_recall": result.macro_recall,
-        "per_class_recall": {
-            name: None if np.isnan(value) else value for name, value in result.per_class_recall.items()
-        },
-        "support": dict(zip(result.labels, result.confusion.sum(1).tolist(), strict=True)),
-        "confusion": result.confusion.tolist(),
+        **figures_of(result),
         "calibration_error": calibration_error(probabilities.cpu(), labels),
         "log_loss": calibration.log_loss(probabilities.cpu().numpy(), labels.numpy()),
     }
+
+
+def figures_of(result: CategoryScore) -> dict[str, Any]:
+    """A score as a JSON holds it: fractions of 1, ``None`` where there is no face."""
+    return {
+        "n": result.n,
+        "accuracy": _known(result.accuracy),
+        "macro_recall": _known(result.macro_recall),
+        "per_class_recall": {name: _known(value) for name, value in result.per_class_recall.items()},
+        "support": dict(zip(result.labels, result.support.tolist(), strict=True)),
+        "confusion": result.confusion.tolist(),
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def evaluation_of(

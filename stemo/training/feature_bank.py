@@ -38,7 +38,7 @@ def build_bank(
     size: int,
     strength: Strength,
     device: torch.device,
-    batch: int = 256,
+    batch: int = 64,
     seed: int = 0,
 ) -> FeatureBank:
     """Encode ``views`` random views of each picture (h w 3) at ``size`` pixels with the spatial stream."""

@@ -10,19 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import repeat
+from torch import Tensor
 
 from stemo.network.model import FrameFeatures, Network
 from stemo.network.preprocessing import Preprocessing
 from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
+from stemo.training.boards import Board, Epoch, show_epoch
 from stemo.training.clip_stage import clip_loss
 from stemo.training.datasets import Still
-from stemo.training.metrics import CategoryScore
+from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.schedules import Cosine
 from stemo.training.state import load_state, save_state
 
-Log = Callable[[str, float, int], None]
-Evaluate = Callable[[Network], CategoryScore]
+Read = Callable[[Network], CategoryReadings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class JointSettings:
     clip: float = 5.0
     size: int = 112
     weights: tuple[float, float, float] = (0.5, 1.0, 1.0)
+    shift: tuple[float, ...] = ()
     seed: int = 0
     strength: Strength = DEFAULT_STRENGTH
 
@@ -46,13 +48,13 @@ def train_joint(
     network: Network,
     stills: Sequence[Still],
     landmarks: np.ndarray,
-    evaluate: Evaluate,
+    read: Read,
     settings: JointSettings,
     checkpoint: Path,
-    log: Log,
+    board: Board,
     device: torch.device,
 ) -> float:
-    """Fine-tune ``network`` in place; keeps the weights it came with where none are better by ``evaluate``.
+    """Fine-tune ``network`` in place; keeps the weights it came with where none are better by what ``read`` reads.
 
     ``landmarks`` (n 205) belong to ``stills``. Returns the best accuracy. Continues from ``checkpoint``.
     """
@@ -66,17 +68,19 @@ def train_joint(
         facts = load_state(checkpoint, modules, optimiser)
         epoch, top, average.updates = facts["epoch"], facts["best"], facts["updates"]
     else:
-        top = evaluate(network).accuracy
-        log("joint/valid_accuracy", top, 0)
+        readings = read(network)
+        top = readings.score.accuracy
+        board.readings("joint", readings, 0)
     while epoch < settings.epochs:
         started = time.monotonic()
-        loss = _epoch(network, average, optimiser, stills, landmarks, settings, epoch, device)
-        result = evaluate(average.module)
+        loss, norms = _epoch(network, average, optimiser, stills, landmarks, settings, epoch, device)
+        readings = read(average.module)
         epoch += 1
-        log("joint/loss", loss, epoch)
-        log("joint/lr", optimiser.param_groups[0]["lr"], epoch)
-        log("joint/faces_per_second", len(stills) / (time.monotonic() - started), epoch)
-        log("joint/valid_accuracy", result.accuracy, epoch)
+        speed = len(stills) / (time.monotonic() - started)
+        done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
+        show_epoch(board, "joint", done, average.module, epoch)
+        board.readings("joint", readings, epoch)
+        result = readings.score
         if result.accuracy > top:
             top = result.accuracy
             best.load_state_dict(average.module.state_dict())
@@ -94,7 +98,7 @@ def _epoch(
     settings: JointSettings,
     epoch: int,
     device: torch.device,
-) -> float:
+) -> tuple[float, Tensor]:
     schedule = Cosine(settings.warmup)
     rng = np.random.default_rng((settings.seed, epoch))
     generator = torch.Generator().manual_seed(settings.seed * 1000 + epoch)
@@ -102,7 +106,7 @@ def _epoch(
     order = rng.permutation(len(stills))
     steps = max(1, len(order) // settings.batch)
     network.train()
-    total = 0.0
+    total, norms = 0.0, []
     for step in range(steps):
         set_rate(optimiser, settings.lr * schedule.factor((epoch + step / steps) / settings.epochs))
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
@@ -122,7 +126,7 @@ def _epoch(
             torch.tensor([stills[i].valence for i in chosen], device=device),
             torch.tensor([stills[i].arousal for i in chosen], device=device),
         ]
-        loss = clip_loss(network.read_clip(clip), targets, settings.weights)
-        descend(loss, network, optimiser, average, settings.clip)
+        loss = clip_loss(network.read_clip(clip), targets, settings.weights, settings.shift)
+        norms.append(descend(loss, network, optimiser, average, settings.clip))
         total += loss.item()
-    return total / steps
+    return total / steps, torch.stack(norms)

@@ -25,7 +25,7 @@ def landmark_cache(images: Sequence[Image], folder: Path, name: str) -> FloatArr
 
     Kept as ``folder/name-<hash of the pictures>.npy`` and continued where an earlier run stopped.
     """
-    path = folder / f"{name}-{_fingerprint(images)}.npy"
+    path = folder / f"{name}-{fingerprint(images)}.npy"
     done = np.load(path, allow_pickle=False) if path.exists() else np.empty((0, FEATURE_SIZE), np.float32)
     if len(done) == len(images):
         return done
@@ -35,8 +35,8 @@ def landmark_cache(images: Sequence[Image], folder: Path, name: str) -> FloatArr
         for image in tqdm(images[len(rows) :], f"landmarks of {name}", disable=None):
             rows.append(still_features(landmarker, image))
             if len(rows) % SAVE_EVERY == 0:
-                _save(path, np.stack(rows))
-    _save(path, np.stack(rows))
+                save_array(path, np.stack(rows))
+    save_array(path, np.stack(rows))
     return np.stack(rows)
 
 
@@ -51,14 +51,16 @@ def still_features(landmarker: Landmarker, image: Image) -> FloatArray:
         return np.full(FEATURE_SIZE, np.nan, np.float32)
 
 
-def _save(path: Path, rows: FloatArray) -> None:
+def save_array(path: Path, rows: FloatArray) -> None:
+    """Write ``rows`` to ``path``, complete or not at all."""
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         np.save(file, rows, allow_pickle=False)
     os.replace(part, path)
 
 
-def _fingerprint(images: Sequence[Image]) -> str:
+def fingerprint(images: Sequence[Image]) -> str:
+    """Twelve digits that tell these pictures, in this order, from others."""
     digest = hashlib.sha256()
     for image in images:
         digest.update(repr(image.shape).encode())

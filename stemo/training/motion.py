@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stemo.network.model import INPUT_SIZE, FaceNetwork, FrameFeatures
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.model import FaceNetwork, FrameFeatures
+from stemo.network.preprocessing import PICTURE_SIZE, Preprocessing
 from stemo.records import EMOTIONS
 from stemo.training.datasets import LabelledSequence
 from stemo.training.labels import CIRCUMPLEX
@@ -61,7 +61,7 @@ def read_movement(
     network.eval().to(device)
     found = []
     for sequence, known in zip(sequences, landmarks, strict=True):
-        pictures = torch.from_numpy(np.stack([fit(image, INPUT_SIZE) for image in sequence.images]))
+        pictures = torch.from_numpy(np.stack([fit(image, PICTURE_SIZE) for image in sequence.images]))
         frames = preprocessing.fitted(pictures).to(device)
         features = network.encode_frames(frames, torch.from_numpy(known).to(device))
         courses = np.stack([np.zeros(network.length, np.int64), course(len(sequence.images), network.length)])

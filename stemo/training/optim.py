@@ -43,13 +43,17 @@ def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
 
 def descend(
     loss: Tensor, network: nn.Module, optimiser: torch.optim.Optimizer, average: WeightAverage, clip: float
-) -> None:
-    """One step down ``loss`` with gradients of at most norm ``clip``; ``average`` follows ``network``."""
+) -> Tensor:
+    """One step down ``loss`` with gradients of at most norm ``clip``; ``average`` follows ``network``.
+
+    Returns the norm that the gradients had before, ().
+    """
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), clip)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), clip)
     optimiser.step()
     average.update(network)
+    return norm
 
 
 class WeightAverage(Generic[Module]):

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.tensorboard.writer import SummaryWriter
 
 from stemo.config import TrainingSettings
 from stemo.network.architectures import build, describe, name_of
@@ -21,20 +20,24 @@ from stemo.network.frame_network import FrameNetwork
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, Network
 from stemo.network.preprocessing import Preprocessing
 from stemo.training.augment import Strength
-from stemo.training.boards import log_clips, log_confusion, log_samples
+from stemo.training.boards import TensorBoard
+from stemo.training.category_loss import prior_shift
 from stemo.training.class_set import class_set
 from stemo.training.clip_stage import ClipSettings, fit_temperature, train_clips
 from stemo.training.clips import join, plan_sequences, plan_stills
 from stemo.training.collection import Collection, collect
 from stemo.training.datasets import Still
+from stemo.training.distillation import soften
 from stemo.training.distributed import World, joined, own_device
-from stemo.training.evaluation import labels_of, predict_stills, report, score_prediction, still_bank
+from stemo.training.evaluation import category_readings, labels_of, predict_stills, report, still_bank
 from stemo.training.feature_bank import build_bank
 from stemo.training.joint_stage import JointSettings, train_joint
 from stemo.training.landmark_cache import landmark_cache
 from stemo.training.layouts.sequences import sequence_stills
-from stemo.training.metrics import CategoryScore
+from stemo.training.metrics import CategoryReadings
 from stemo.training.spatial_stage import SpatialSettings, train_spatial
+from stemo.training.starting import start
+from stemo.training.state import epochs_done, load_state
 
 Say = Callable[[str], None]
 SMALL_MOTION = Strength(rotation=4, scale=0.05, shift=0.03, aspect=0.02, flip=0.0, degrade=0.15, light=0.12, erase=0.05)
@@ -50,15 +53,10 @@ class Run:
     device: torch.device
     world: World
     collection: Collection
-    board: SummaryWriter
+    board: TensorBoard
     say: Say
-
-    def log(self, name: str, value: float, step: int) -> None:
-        """One figure, to TensorBoard and, for the figures one waits for, to the terminal."""
-        self.board.add_scalar(name, value, step)
-        self.board.flush()
-        if name.endswith(("loss", "accuracy")):
-            self.say(f"epoch {step}  {name} {value:.4f}")
+    names: list[str]  # of the data sets, those behind the starting weights too
+    shift: tuple[float, ...] = ()  # of logits, for rare classes
 
     @property
     def loss_weights(self) -> tuple[float, float, float]:
@@ -87,9 +85,9 @@ def _train(settings: TrainingSettings, runs: Path, device: torch.device, world: 
     folder.mkdir(parents=True, exist_ok=True)
     labels = class_set(settings.classes).labels
     collection = collect([Path(path) for path in settings.data], settings.held_back, labels)
-    board = SummaryWriter(str(folder if world.first else folder / f"process_{world.rank}"))
+    board = TensorBoard(folder if world.first else folder / f"process_{world.rank}", say)
     try:
-        run = Run(settings, folder, device, world, collection, board, say)
+        run = Run(settings, folder, device, world, collection, board, say, list(collection.names))
         say(
             f"data: {', '.join(collection.names)}; {len(collection.train)} stills and {len(collection.sequences)} "
             f"sequences to train on, {len(collection.valid)} stills to choose by"
@@ -108,7 +106,13 @@ def _stages(run: Run) -> Result | None:
     pictures = [*collection.train, *sequence_stills(sequences, collection.labels)]
     valid = [still for still in collection.valid if still.label is not None]
     network = build(run.settings.architecture, run.settings.size, len(collection.labels))
-    log_samples(run.board, [still.image for still in pictures[:256]])
+    network.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if run.settings.start_from:
+        run.names += start(network, run.settings.start_from, pictures, run.settings.seed, run.say)
+    if run.settings.teachers:
+        pictures = _taught(run, pictures)
+    run.shift = prior_shift(pictures, run.settings.prior_strength) if run.settings.prior_strength else ()
+    run.board.samples([still.image for still in pictures[:256]])
 
     # stage 1: what one frame shows
     _spatial(run, network, pictures, valid)
@@ -126,9 +130,9 @@ def _stages(run: Run) -> Result | None:
     _clips(run, network, sequences, pictures, landmarks, valid, valid_landmarks)
 
     # stage 3: all of it together
-    def evaluate(candidate: Network) -> CategoryScore:
+    def read(candidate: Network) -> CategoryReadings:
         prediction = predict_stills(candidate, valid, valid_landmarks, Preprocessing(), run.device)
-        return score_prediction(prediction, valid, collection.labels)
+        return category_readings(candidate.probabilities(prediction), valid, collection.labels)
 
     joint = JointSettings(
         run.settings.joint_epochs,
@@ -137,10 +141,19 @@ def _stages(run: Run) -> Result | None:
         run.settings.weight_decay,
         size=run.settings.full_size,
         weights=run.loss_weights,
+        shift=run.shift,
         seed=run.settings.seed,
     )
-    train_joint(network, pictures, landmarks, evaluate, joint, run.folder / "joint.safetensors", run.log, run.device)
+    network.spatial.freeze(run.settings.frozen)
+    train_joint(network, pictures, landmarks, read, joint, run.folder / "joint.safetensors", run.board, run.device)
     return _finish(run, network, valid, valid_landmarks)
+
+
+def _taught(run: Run, pictures: Sequence[Still]) -> list[Still]:
+    settings, cache = run.settings, run.folder.parent / "cache"
+    run.say(f"teachers: {', '.join(settings.teachers)}, {settings.teacher_share:.0%} of the votes")
+    teachers = [Path(path) for path in settings.teachers]
+    return soften(pictures, teachers, settings.teacher_share, run.collection.labels, cache, run.device)
 
 
 def _spatial(run: Run, network: FaceNetwork, pictures: Sequence[Still], valid: Sequence[Still]) -> None:
@@ -159,13 +172,15 @@ def _spatial(run: Run, network: FaceNetwork, pictures: Sequence[Still], valid: S
         arousal_weight=given.arousal_weight,
         patience=given.patience,
         labels=run.collection.labels,
+        shift=run.shift,
         seed=given.seed,
     )
     if isinstance(network, Network):
+        network.spatial.freeze(given.frozen)
         network = FrameNetwork(network.spatial, network.spatial.channels, network.classes)
     assert isinstance(network, FrameNetwork)
     checkpoint = run.folder / "spatial.safetensors"
-    train_spatial(network, pictures, valid, settings, checkpoint, run.log, run.device, run.world)
+    train_spatial(network, pictures, valid, settings, checkpoint, run.board, run.device, run.world)
 
 
 def _landmarks(run: Run, stills: Sequence[Still], cache: Path, name: str) -> np.ndarray:
@@ -183,6 +198,10 @@ def _clips(
     valid: Sequence[Still],
     valid_landmarks: np.ndarray,
 ) -> None:
+    checkpoint = run.folder / "clips.safetensors"
+    if epochs_done(checkpoint) >= run.settings.clip_epochs:
+        load_state(checkpoint, {"best": network}, None)
+        return
     rng = np.random.default_rng(run.settings.seed)
     plans = [plan_stills(pictures, network.length)]
     if sequences:
@@ -193,6 +212,7 @@ def _clips(
         patience=run.settings.patience,
         mixup=run.settings.mixup,
         weights=run.loss_weights,
+        shift=run.shift,
         labels=run.collection.labels,
         seed=run.settings.seed,
     )
@@ -208,9 +228,8 @@ def _clips(
     known = still_bank(network, valid, valid_landmarks, Preprocessing(), run.device)
     labels = labels_of(valid)
     plan = join(plans)
-    log_clips(run.board, [still.image for still in pictures], plan.pictures, SMALL_MOTION)
-    checkpoint = run.folder / "clips.safetensors"
-    train_clips(network, bank, plan, known, labels, settings, checkpoint, run.log, run.device)
+    run.board.clips([still.image for still in pictures], plan.pictures, SMALL_MOTION)
+    train_clips(network, bank, plan, known, labels, settings, checkpoint, run.board, run.device)
 
 
 def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: np.ndarray) -> Result:
@@ -220,9 +239,9 @@ def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: n
     prediction = predict_stills(network, valid, landmarks, preprocessing, run.device)
     network.temperature.fill_(fit_temperature(prediction.logits.cpu(), labels))
     probabilities = network.probabilities(prediction)
-    result = score_prediction(prediction, valid, run.collection.labels)
-    log_confusion(run.board, result)
-    metrics = report(result, run.collection.rule, probabilities, valid)
+    readings = category_readings(probabilities, valid, run.collection.labels)
+    metrics = report(readings.score, run.collection.rule, probabilities, valid)
+    run.board.end(asdict(run.settings), readings, metrics["calibration_error"])
     name = name_of(architecture, size)
     path = run.folder / f"{name}.safetensors"
     facts = WeightFacts(
@@ -233,7 +252,7 @@ def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: n
         clip_length=network.length,
         input_size=preprocessing.input_size,
         trained=True,
-        training_data=", ".join(run.collection.names),
+        training_data=", ".join(dict.fromkeys(run.names)),
         metrics={"valid": metrics, "settings": asdict(run.settings)},
     )
     save_weights(path, network, facts)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stemo.network.frame_network import FrameNetwork
@@ -17,21 +16,25 @@ from stemo.network.preprocessing import Preprocessing
 from stemo.records import EMOTIONS
 from stemo.training.affect_loss import affect_error
 from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
+from stemo.training.boards import Board, Epoch, show_epoch
+from stemo.training.category_loss import category_error
 from stemo.training.datasets import Still
 from stemo.training.distributed import ALONE, World
-from stemo.training.metrics import CategoryScore, score
+from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.pictures import fit
 from stemo.training.schedules import Schedule, make_schedule
 from stemo.training.state import load_state, save_state
 
 PREPROCESSING = Preprocessing()
-Log = Callable[[str, float, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class SpatialSettings:
-    """``sizes`` gives the input size of each epoch's share: ((0.75, 80), (1.0, 112)) is 80 px until 75 %."""
+    """``sizes`` gives the input size of each epoch's share: ((0.75, 80), (1.0, 112)) is 80 px until 75 %.
+
+    ``shift`` is that of :func:`prior_shift`.
+    """
 
     epochs: int = 24
     batch: int = 128
@@ -49,6 +52,7 @@ class SpatialSettings:
     arousal_weight: float = 1.0
     patience: int = 10
     labels: tuple[str, ...] = EMOTIONS
+    shift: tuple[float, ...] = ()
     seed: int = 0
     strength: Strength = DEFAULT_STRENGTH
 
@@ -69,13 +73,13 @@ def train_spatial(
     valid: Sequence[Still],
     settings: SpatialSettings,
     checkpoint: Path,
-    log: Log,
+    board: Board,
     device: torch.device,
     world: World = ALONE,
 ) -> float:
     """Train ``network`` in place to its averaged, best-on-valid weights; returns the valid accuracy in [0, 1].
 
-    With a ``world`` of several processes each takes its share of every batch; the first one logs and saves. Continues
+    With a ``world`` of several processes each takes its share of every batch; the first one shows and saves. Continues
     from ``checkpoint`` where it exists: every epoch draws from its own seed, so the continuation is the same as an
     uninterrupted run.
     """
@@ -93,11 +97,15 @@ def train_spatial(
     shared = world.share(network, device)
     while epoch < settings.epochs and waited <= settings.patience:
         started = time.monotonic()
-        loss = _epoch(shared, network, average, optimiser, schedule, train, settings, epoch, device, world)
-        result = evaluate_stills(average.module, valid, input_size(1.0, settings), device, settings.labels)
+        loss, norms = _epoch(shared, network, average, optimiser, schedule, train, settings, epoch, device, world)
+        readings = read_stills(average.module, valid, input_size(1.0, settings), device, settings.labels)
         epoch += 1
         if world.first:
-            _report(log, loss, result, optimiser, len(train) / (time.monotonic() - started), epoch)
+            speed = len(train) / (time.monotonic() - started)
+            done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
+            show_epoch(board, "spatial", done, average.module, epoch)
+            board.readings("spatial", readings, epoch)
+        result = readings.score
         schedule.observe(result.accuracy)
         waited = 0 if result.accuracy > top else waited + 1
         if result.accuracy > top:
@@ -109,18 +117,6 @@ def train_spatial(
             save_state(checkpoint, modules, optimiser, facts)
     network.load_state_dict(best.state_dict())
     return top
-
-
-def _report(
-    log: Log, loss: float, result: CategoryScore, optimiser: torch.optim.Optimizer, speed: float, epoch: int
-) -> None:
-    log("spatial/loss", loss, epoch)
-    log("spatial/lr", optimiser.param_groups[0]["lr"], epoch)
-    log("spatial/valid_accuracy", result.accuracy, epoch)
-    log("spatial/valid_macro_recall", result.macro_recall, epoch)
-    for name, recall in result.per_class_recall.items():
-        log(f"spatial/recall/{name}", recall, epoch)
-    log("spatial/faces_per_second", speed, epoch)
 
 
 def input_size(progress: float, settings: SpatialSettings) -> int:
@@ -139,9 +135,9 @@ def _epoch(
     epoch: int,
     device: torch.device,
     world: World,
-) -> float:
+) -> tuple[float, Tensor]:
     steps = max(1, len(train) // settings.batch)
-    total = torch.zeros((), device=device)
+    total, norms = torch.zeros((), device=device), []
     torch.manual_seed(settings.seed * 1000 + epoch)
     network.train()
     size = input_size((epoch + 1) / settings.epochs, settings)
@@ -150,14 +146,14 @@ def _epoch(
         with torch.autocast(device.type, torch.bfloat16):
             logits, valence, arousal = shared(batch.images)
         loss = still_loss(logits.float(), valence.float(), arousal.float(), batch, settings)
-        descend(loss, network, optimiser, average, settings.clip)
+        norms.append(descend(loss, network, optimiser, average, settings.clip))
         total += loss.detach()
-    return float(total / steps)
+    return float(total / steps), torch.stack(norms)
 
 
 def still_loss(logits: Tensor, valence: Tensor, arousal: Tensor, batch: Batch, settings: SpatialSettings) -> Tensor:
     """Cross-entropy with the vote distribution, and squared errors of valence and arousal where they are known."""
-    category = F.cross_entropy(logits, batch.category)
+    category = category_error(logits, batch.category, settings.shift)
     valence_error = affect_error(valence, batch.valence)
     arousal_error = affect_error(arousal, batch.arousal)
     return (
@@ -204,22 +200,23 @@ def _to(batch: Batch, device: torch.device) -> Batch:
 
 
 @torch.inference_mode()
-def evaluate_stills(
+def read_stills(
     network: FrameNetwork,
     stills: Sequence[Still],
     size: int,
     device: torch.device,
     labels: tuple[str, ...] = EMOTIONS,
     batch: int = 256,
-) -> CategoryScore:
-    """Score ``network`` on the stills that the scoring rule keeps, each read once and mirrored."""
+) -> CategoryReadings:
+    """Read the stills that the scoring rule keeps, each once and once mirrored."""
     kept = [still for still in stills if still.label is not None]
     network.eval()
-    predicted = []
+    found = []
     for start in range(0, len(kept), batch):
         pictures = np.stack([fit(still.image, size) for still in kept[start : start + batch]])
         images = PREPROCESSING(torch.from_numpy(pictures)).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             logits = network(images)[0] + network(images.flip(-1))[0]
-        predicted.append(logits.argmax(-1).cpu().numpy())
-    return score([still.label for still in kept if still.label is not None], np.concatenate(predicted), labels)
+        found.append((logits.float() / 2).softmax(-1).cpu().numpy())
+    truth = np.array([still.label for still in kept], np.int64)
+    return CategoryReadings(truth, np.concatenate(found), labels)

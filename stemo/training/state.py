@@ -51,6 +51,17 @@ def load_state(path: Path, modules: Mapping[str, nn.Module], optimiser: torch.op
     return facts
 
 
+def epochs_done(path: Path) -> int:
+    """How many epochs the stage that saved ``path`` has behind it; 0 where there is no such file."""
+    if not path.exists():
+        return 0
+    try:
+        with safe_open(path, "pt") as file:
+            return int(json.loads(file.metadata()["facts"])["epoch"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise WeightsError(f"checkpoint {str(path)!r} cannot be read: {error}. Delete it to start over.") from error
+
+
 def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     whole = optimiser.state_dict()
     whole["state"] = {}

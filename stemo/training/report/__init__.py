@@ -9,5 +9,7 @@
     themes.py, figures.py, plots.py, sheets.py                     pictures, light and dark
     style.py, markup.py, page.py                                   the page
     writing.py      all of it into one folder
-    card.py         the model card, from the JSON beside weights
+    measured.py     figures as JSON holds them, crops beside end to end
+    recording.py    figures of an evaluation into the JSON beside weights
+    card.py         the model card, from that JSON
 """

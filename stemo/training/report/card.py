@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from stemo.errors import OutputError, WeightsError
-from stemo.training.report.card_figures import calibration_lines, measured_lines, recall_lines, speed_lines
+from stemo.training.report.card_figures import (
+    affect_lines,
+    calibration_lines,
+    end_to_end_lines,
+    measured_lines,
+    motion_lines,
+    recall_lines,
+    speed_lines,
+)
 from stemo.training.report.card_words import AFFECT, DATA_SETS, INTENDED, LIMITS, MEASURED, UNKNOWN_DATA
 
 
@@ -114,7 +122,9 @@ def _affect(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _measurements(metrics: Mapping[str, Any]) -> Iterator[list[str]]:
     for key, (title, words) in MEASURED.items():
-        yield [f"## {title}", "", words, "", *measured_lines(metrics.get(key)), *recall_lines(metrics.get(key))]
+        measured = metrics.get(key)
+        lines = (measured_lines, recall_lines, end_to_end_lines, motion_lines, affect_lines)
+        yield [f"## {title}", "", words, "", *(line for part in lines for line in part(measured))]
 
 
 def _settings(settings: Mapping[str, Any]) -> list[str]:

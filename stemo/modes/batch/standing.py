@@ -1,0 +1,106 @@
+"""What lies where a video's results go: nothing, finished results, unfinished ones, or somebody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stemo.modes.batch.tasks import Task
+from stemo.output.data import SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``finished``: nothing is left to do. ``refusal``: why the task must not be run (one line), or empty."""
+
+    finished: bool = False
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the meta file says of a video that was read: ``fps`` is its own rate, ``seconds`` what was read of it."""
+
+    frames: int
+    faces: int
+    fps: float
+    seconds: float
+
+
+def judge(task: Task, weights: str, overwrite: bool) -> Standing:
+    """What the files in the task's place mean for it; ``weights`` is the sha256 of those that it will use.
+
+    Finished results (of the same input, settings and weights, and whole) are not read again. What the same task left
+    unfinished is replaced. Everything else is replaced with ``overwrite`` only, and the input never.
+    """
+    if not task.no_video and task.output.exists() and task.video.exists() and task.output.samefile(task.video):
+        return Standing(refusal=_refuse(task.output, "is the input", "another folder", "the same", "Change --output."))
+    there = [path for path in (*task.files, task.meta) if path.exists()]
+    if overwrite or not there:
+        return Standing()
+    meta = read_meta(task.meta)
+    other = "something unknown" if meta is None else _difference(meta, task, weights)
+    if other:
+        advice = "Choose another --output, or add --overwrite to read all videos again."
+        return Standing(refusal=_refuse(there[0], "exists", "results of this run's input and settings", other, advice))
+    finished = bool(meta and meta.get("complete")) and all(path.exists() for path in task.files)
+    return Standing(finished=finished)
+
+
+def read_meta(path: Path) -> dict[str, Any] | None:
+    """The facts in a meta file, or ``None`` where there are none that can be read."""
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return meta if isinstance(meta, dict) else None
+
+
+def read_facts(path: Path) -> Facts | None:
+    """The figures in a meta file, or ``None`` where it is missing or lacks them."""
+    meta = read_meta(path) or {}
+    counts, source, fps = _section(meta, "counts"), _section(meta, "source"), _section(meta, "fps")
+    try:
+        frames, rate = int(counts["frames"]), float(fps["value"])
+        declared = source.get("duration_s") if meta["complete"] else None
+        seconds = float(declared) if declared is not None else frames / rate
+        return Facts(frames, int(counts["tracks"]), rate, seconds)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _difference(meta: Mapping[str, Any], task: Task, weights: str) -> str:
+    """What else the results were read from or with, or nothing."""
+    source, settings = _section(meta, "source"), _section(meta, "settings")
+    if os.path.abspath(str(source.get("name"))) != str(task.video):
+        return f"those of {source.get('name')!r}"
+    changed = [
+        f"{key} {settings.get(key)}, now {value}"
+        for key, value in asdict(task.settings).items()
+        if settings.get(key) != value
+    ]
+    if changed:
+        return f"other settings ({'; '.join(changed)})"
+    if _section(meta, "model").get("sha256") != weights:
+        return "those of other weights"
+    if meta.get("schema_version") != SCHEMA_VERSION:
+        return f"another format ({meta.get('schema_version')}, now {SCHEMA_VERSION})"
+    # a file that had broken off may have been copied again since
+    return "those of a file of another size" if meta.get("complete") and _resized(source, task.video) else ""
+
+
+def _resized(source: Mapping[str, Any], video: Path) -> bool:
+    return video.is_file() and source.get("bytes") not in (None, video.stat().st_size)
+
+
+def _section(meta: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = meta.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _refuse(path: Path, problem: str, expected: str, got: str, advice: str) -> str:
+    return f"output {str(path)!r} {problem}: expected {expected}, got {got}. {advice}"

@@ -1,0 +1,42 @@
+"""What the network takes for a new frame, by what runs it and by how many faces."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+
+from stemo.network.engine import make_engine
+from stemo.network.streaming import Observation, StreamReader
+from stemo.recognizer import Recognizer
+
+WARM_UP, REPEATS = 10, 60
+FRAME = 0.04  # seconds from one frame to the next
+
+
+def network_times(recognizer: Recognizer, faces: Sequence[int] = (1, 6)) -> dict[str, dict[int, float]]:
+    """Median milliseconds for a new frame, a full buffer behind it: by backend that works here, by number of faces."""
+    return {backend: {count: _time(recognizer, backend, count) for count in faces} for backend in backends(recognizer)}
+
+
+def backends(recognizer: Recognizer) -> list[str]:
+    """What can run this network on this device; the default is first."""
+    known = ["torch"]
+    engine = make_engine(recognizer.network, recognizer.facts.preprocessing, recognizer.device, "auto")
+    return [*([] if isinstance(engine, torch.nn.Module) else ["onnx"]), *known]
+
+
+def _time(recognizer: Recognizer, backend: str, faces: int) -> float:
+    reader = StreamReader(recognizer.network, recognizer.facts.preprocessing, recognizer.device, backend)
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 255, (faces, 224, 224, 3), dtype=torch.uint8, generator=generator)
+    landmarks = torch.randn(faces, 205, generator=generator)
+    seen = [Observation(place, pictures[place], landmarks[place]) for place in range(faces)]
+    taken = []
+    for index in range(WARM_UP + REPEATS):
+        started = time.perf_counter()
+        reader.read(seen, index * FRAME)
+        taken.append((time.perf_counter() - started) * 1e3)
+    return statistics.median(taken[WARM_UP:])

@@ -1,0 +1,113 @@
+"""The benchmark itself: the machine, the network, each stage, and the whole, printed and kept as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from stemo.capture import open_source
+from stemo.config import RecognitionSettings
+from stemo.errors import OutputError
+from stemo.modes.benchmark.clips import make_clip
+from stemo.modes.benchmark.network import network_times
+from stemo.modes.benchmark.stages import time_stages, time_whole
+from stemo.modes.video import make_recognizer
+from stemo.processors import available_processors, share_processors
+from stemo.recognizer import Recognizer
+
+Say = Callable[[str], None]
+REPEATS = 3
+MADE = {"made_640x360.mp4": (640, 360), "made_1280x720.mp4": (1280, 720)}
+PACKAGES = ("torch", "onnxruntime", "mediapipe", "opencv-python", "av", "numpy")
+
+
+def run_benchmark(clips: Sequence[str], output: Path | None, settings: RecognitionSettings, say: Say) -> int:
+    """Measure on ``clips``, or on two made ones with one face; returns 0. With ``output``, keep the figures there.
+
+    The whole is the median of several runs with annotated video and JSON, as ``--video`` writes them.
+    """
+    share_processors()
+    facts: dict[str, Any] = {"machine": machine()}
+    for name, value in facts["machine"].items():
+        say(f"{name + ':':<14}{value}")
+    recognizer = make_recognizer(settings)
+    facts["network_ms"] = network_times(recognizer)
+    for backend, times in facts["network_ms"].items():
+        shown = ", ".join(f"{count} face{'s' if count > 1 else ''} {ms:.2f} ms" for count, ms in times.items())
+        say(f"{'network:':<14}{backend}: {shown} (new frame, median)")
+    with tempfile.TemporaryDirectory(prefix="stemo_benchmark_") as folder:
+        paths = [Path(clip) for clip in clips] or [make_clip(Path(folder) / name, *MADE[name]) for name in MADE]
+        facts["clips"] = {path.name: measure(path, recognizer, settings, Path(folder), say) for path in paths}
+    facts["peak_memory_mb"] = peak_memory()
+    say(f"{'memory:':<14}peak {facts['peak_memory_mb']:.0f} MB")
+    if output:
+        _write(output, facts, say)
+    return 0
+
+
+def measure(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, folder: Path, say: Say) -> Mapping:
+    """Stages and whole of one clip."""
+    with open_source(str(clip)) as source:
+        size = f"{source.info.width}x{source.info.height}"
+    stages = time_stages(clip, settings, folder).medians()
+    rates = [time_whole(clip, recognizer, settings, folder) for _ in range(REPEATS)]
+    say(f"{clip.name} ({size})")
+    for name, ms in stages.items():
+        say(f"  {name:<12}{ms:8.2f} ms")
+    say(f"  {'together':<12}{sum(stages.values()):8.2f} ms one after the other")
+    median = statistics.median(rates)
+    say(f"  {'whole':<12}{median:8.1f} frames/s (median of {REPEATS}: {', '.join(f'{rate:.1f}' for rate in rates)})")
+    return {"size": size, "stages_ms": stages, "frames_per_second": median, "runs": rates}
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    threads = f"{available_processors()} processors for this process of {os.cpu_count()}"
+    return {
+        "machine": f"{_processor()}, {platform.system()} {platform.release()}",
+        "threads": f"{threads}; OpenCV and torch 1 each, ONNX Runtime half of them",
+        "versions": f"python {platform.python_version()}, {versions}",
+    }
+
+
+def peak_memory() -> float:
+    """The most memory that this process held, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)  # macOS counts bytes, Linux kilobytes
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _write(output: Path, facts: Mapping[str, Any], say: Say) -> None:
+    try:
+        output.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"output {str(output)!r} cannot be written: expected a writable place, got {error.strerror}. "
+            "Choose another."
+        ) from error
+    say(f"wrote {output}")

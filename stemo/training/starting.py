@@ -1,0 +1,45 @@
+"""What a training starts from: fresh weights, others of the same kind, or a network that tells people apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stemo import assets
+from stemo.errors import ConfigError
+from stemo.network.checkpoint import adopt, load_weights
+from stemo.network.model import FaceNetwork, Network
+from stemo.network.preprocessing import Preprocessing
+from stemo.training.augment import Strength, warp_still
+from stemo.training.datasets import Still
+from stemo.training.identity import start_from_identity
+
+FACE_IDENTITY = "face_identity"
+SETTLING = 512  # faces whose statistics the norms of published weights are settled on
+
+
+def start(
+    network: FaceNetwork, source: str, stills: Sequence[Still], seed: int, say: Callable[[str], None]
+) -> list[str]:
+    """Fill ``network`` from ``source``: weights as ``--train`` writes them, or the word "face_identity".
+
+    Returns the names of the data sets behind it. Some of the ``stills``, the training faces, settle the norms. Raises
+    :class:`ConfigError` where the source is for another architecture, :class:`WeightsError` and :class:`MissingError`
+    where it cannot be read.
+    """
+    if source != FACE_IDENTITY:
+        fresh = adopt(network, Path(source))
+        say(f"goes on from {source}{f', without {len(fresh)} tensors' if fresh else ''}")
+        return [name.strip() for name in load_weights(Path(source))[1].training_data.split(",")]
+    if not isinstance(network, Network):
+        raise ConfigError(f"start {source!r} fits no other architecture: expected stemo, got another. Leave it out.")
+    preprocessing, rng = Preprocessing(), np.random.default_rng(seed)
+    chosen = [stills[place].image for place in rng.permutation(len(stills))[:SETTLING]]
+    warped = np.stack([warp_still(image, preprocessing.input_size, Strength(), rng) for image in chosen])
+    images = preprocessing(torch.from_numpy(warped))
+    start_from_identity(network.spatial, assets.locate(FACE_IDENTITY), images, preprocessing)
+    say("goes on from a network that tells people apart")
+    return [FACE_IDENTITY]

@@ -1,0 +1,141 @@
+"""Many videos through the program itself, as a user runs it: exit codes, odd names, and processes that are killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from fakes import make_video
+
+pytestmark = pytest.mark.slow
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc, to find who writes a file")
+LONG = 900  # frames: a few seconds of work, so that there is time to kill it
+
+
+@contextmanager
+def program(folder: Path, *flags: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """The program at work in ``folder``; it is killed where the test ends before it."""
+    command = [sys.executable, str(ROOT / "main.py"), *map(str, flags)]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def run(folder: Path, *flags: str | Path, **environment: str) -> tuple[int, str, str]:
+    """The whole of a run: exit code, stdout and stderr."""
+    with program(folder, *flags, **environment) as running:
+        out, error = running.communicate(timeout=120)
+    return running.returncode, out, error
+
+
+def summary(folder: Path) -> dict[str, str]:
+    """The outcome of every video."""
+    with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
+        return {row["video"]: row["outcome"] for row in csv.DictReader(file)}
+
+
+def writer_of(path: Path, running: subprocess.Popen[str]) -> int:
+    """The process that has ``path`` open for writing, as soon as there is one; fails where the program ends first."""
+    end = time.monotonic() + 40
+    while time.monotonic() < end and running.poll() is None:
+        for link in Path("/proc").glob("[0-9]*/fd/*"):
+            try:
+                if os.readlink(link) == str(path):
+                    return int(link.parts[2])
+            except OSError:
+                continue  # it has just ended
+        time.sleep(0.05)
+    running.kill()
+    raise AssertionError(f"nobody writes {path}: {running.communicate()}")
+
+
+def frames_of(meta: Path) -> int:
+    facts = json.loads(meta.read_text(encoding="utf-8"))
+    assert facts["complete"] is True
+    return facts["counts"]["frames"]
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """Two videos, one long, one short with an odd name, and a file that is none."""
+    folder = tmp_path / "my clips"
+    folder.mkdir()
+    make_video(folder / "long.mp4", frames=LONG)
+    make_video(folder / "ein Gruß.mov", frames=5)
+    (folder / "bad.mp4").write_text("no video\n" * 50)
+    return folder
+
+
+@needs_proc
+def test_a_killed_worker_is_replaced_and_a_second_run_does_the_rest(
+    tmp_path: Path, clips: Path, fresh_weights: Path
+) -> None:
+    out = tmp_path / "read here"
+    flags = ("--video", clips, "--output", out, "--no-video", "--weights", fresh_weights, "--device", "cpu")
+    with program(tmp_path, *flags, "--workers", "2") as running:
+        victim = writer_of(out / "long_results.json.part", running)
+        assert victim != running.pid
+        os.kill(victim, signal.SIGKILL)
+        said, error = running.communicate(timeout=120)
+    assert (running.returncode, error) == (1, "")
+    assert summary(out) == {"bad.mp4": "failed", "ein Gruß.mov": "read", "long.mp4": "read"}
+    assert frames_of(out / "long_meta.json") == LONG
+    assert list(out.glob("*.part")) == []
+    assert "1 of 3 failed:" in said
+    assert "2 videos read in" in said
+
+    (clips / "bad.mp4").unlink()
+    code, said, error = run(tmp_path, "--video", "my clips/*.m??", *flags[2:])
+    assert (code, error) == (0, "")
+    assert "2 of 2 videos are finished" in said
+    assert summary(out) == {"ein Gruß.mov": "skipped", "long.mp4": "skipped"}
+
+
+@needs_proc
+def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tmp_path: Path, clips: Path, fresh_weights: Path) -> None:
+    flags = ("--video", clips, "--output", "out", "--no-video", "--weights", fresh_weights, "--device", "cpu")
+    with program(tmp_path, *flags, "--workers", "2") as running:
+        worker = writer_of(tmp_path / "out" / "long_results.json.part", running)
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        _, error = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert error == "interrupted: what was computed has been kept.\n"
+    assert summary(tmp_path / "out")["long.mp4"] == "not read"
+    assert list((tmp_path / "out").glob("*.part")) == []
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_list_of_nothing_that_works_is_exit_code_1(tmp_path: Path, fresh_weights: Path) -> None:
+    (tmp_path / "all.txt").write_text("missing one.mp4\n# that is all\n")
+    code, said, error = run(tmp_path, "--video", "all.txt", "--output", "out", "--weights", fresh_weights)
+    assert (code, error) == (1, "")
+    assert "missing one.mp4' does not exist" in said
+    assert summary(tmp_path / "out") == {"missing one.mp4": "failed"}
+
+
+def test_an_unknown_engine_is_one_line(tmp_path: Path) -> None:
+    code, said, error = run(tmp_path, "--video", "*.mp4", "--engine", "steam")
+    assert (code, said) == (2, "")
+    assert error.startswith("error: command line: argument --engine")
+    assert error.count("\n") == 1

@@ -1,0 +1,165 @@
+"""What a training shows in TensorBoard, read back from its files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG, parse_session_start_info_plugin_data
+from torch import nn
+
+from stemo.cli import main
+from stemo.network.frame_network import FrameNetwork
+from stemo.network.model import Network
+from stemo.network.spatial import SpatialEncoder
+from stemo.records import EMOTIONS
+from stemo.training.boards import MOST_PARTS, Epoch, TensorBoard, main_parts, show_epoch
+from stemo.training.metrics import CategoryReadings
+
+# of five faces three are read right: both of A, and one of B's three; nobody shows C
+TRUTH = np.array([0, 0, 1, 1, 1])
+PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.9, 0.1, 0], [0.1, 0.9, 0], [0.6, 0.4, 0], [0.1, 0.2, 0.7]], np.float32)
+READINGS = CategoryReadings(TRUTH, PROBABILITIES, ("A", "B", "C"))
+
+
+def shown(folder: Path, *steps: Callable[[TensorBoard], object]) -> EventAccumulator:
+    """What TensorBoard finds after ``steps``."""
+    board = TensorBoard(folder, lambda _: None)
+    for step in steps:
+        step(board)
+    board.close()
+    return found(folder)
+
+
+def found(folder: Path) -> EventAccumulator:
+    events = EventAccumulator(str(folder), size_guidance=dict.fromkeys(("scalars", "images", "tensors"), 0))
+    return events.Reload()
+
+
+def scalars(events: EventAccumulator) -> dict[str, list[tuple[int, float]]]:
+    return {tag: [(e.step, round(e.value, 4)) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_figures_of_each_class(tmp_path: Path) -> None:
+    events = shown(tmp_path, lambda board: board.readings("clip", READINGS, 3))
+    assert scalars(events) == {
+        "clip/valid_accuracy": [(3, 0.6)],
+        "clip/valid_macro_recall": [(3, 0.6667)],
+        "clip/recall/A": [(3, 1.0)],
+        "clip/recall/B": [(3, 0.3333)],
+        "clip/precision/A": [(3, 0.6667)],
+        "clip/precision/B": [(3, 1.0)],
+        "clip/precision/C": [(3, 0.0)],
+        "clip/f1/A": [(3, 0.8)],
+        "clip/f1/B": [(3, 0.5)],
+        "clip/f1/C": [(3, 0.0)],
+    }
+
+
+def test_precision_recall_of_each_class_that_has_faces(tmp_path: Path) -> None:
+    events = shown(tmp_path, lambda board: board.readings("clip", READINGS, 3))
+    tags = [tag for tag in events.Tags()["tensors"] if "precision_recall" in tag]
+    assert tags == ["2_clip/precision_recall/A", "2_clip/precision_recall/B"]
+    assert events.SummaryMetadata(tags[0]).plugin_data.plugin_name == "pr_curves"
+    [event] = events.Tensors(tags[0])
+    hits, mistaken, _, _, precision, recall = np.array(event.tensor_proto.float_val).reshape(6, 127)
+    assert event.step == 3
+    # thresholds from 0 to 1: at 0.65 one is lost that only C's column would find, at 0.8 one of A as well
+    assert (hits[0], mistaken[0]) == (2, 3)
+    assert (hits[82], mistaken[82], recall[82], precision[82]) == (2, 0, 1, 1)
+    assert (hits[101], recall[101]) == (1, 0.5)
+
+
+def test_the_confusion_is_a_picture_of_every_epoch(tmp_path: Path) -> None:
+    events = shown(tmp_path, *(lambda board, step=step: board.readings("clip", READINGS, step) for step in (1, 2)))
+    assert [event.step for event in events.Images("clip/confusion")] == [1, 2]
+    picture = np.asarray(Image.open(io.BytesIO(events.Images("clip/confusion")[0].encoded_image_string)))
+    assert (picture[..., 2].astype(int) - picture[..., 0] > 80).mean() > 0.02  # the blue of a full cell
+
+
+def test_a_network_that_diverged_does_not_stop_its_training(tmp_path: Path) -> None:
+    lost = CategoryReadings(TRUTH, np.full_like(PROBABILITIES, np.nan), READINGS.labels)
+    values = torch.tensor([np.nan, np.inf])
+    events = shown(
+        tmp_path, lambda board: board.readings("clip", lost, 1), lambda board: board.histogram("h", values, 1)
+    )
+    assert scalars(events)["clip/recall/A"] == [(1, 1.0)]
+    assert events.Tags()["histograms"] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "counts"), [([0.0, 1.0, 1.0], {1 / 128: 1, 1.0: 2}), ([0.25, np.nan, 0.25], {0.2578125: 2})]
+)
+def test_histograms(tmp_path: Path, values: list[float], counts: dict[float, int]) -> None:
+    events = shown(tmp_path, lambda board: board.histogram("h", torch.tensor(values), 7))
+    [event] = events.Histograms("h")
+    edges = zip(event.histogram_value.bucket_limit, event.histogram_value.bucket, strict=True)
+    assert {edge: count for edge, count in edges if count} == counts
+    assert event.histogram_value.sum == np.nansum(values)
+
+
+def test_an_epoch(tmp_path: Path) -> None:
+    said: list[str] = []
+    board = TensorBoard(tmp_path, said.append)
+    network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    show_epoch(board, "clip", Epoch(0.5, torch.tensor([1.0, 3.0]), 1e-3, 40.0), network, 2)
+    board.close()
+    events = found(tmp_path)
+    figures = {"loss": 0.5, "lr": 1e-3, "faces_per_second": 40.0, "gradient_norm": 2.0}
+    assert scalars(events) == {f"clip/{name}": [(2, value)] for name, value in figures.items()}
+    counts = {tag: events.Histograms(tag)[0].histogram_value.num for tag in events.Tags()["histograms"]}
+    assert counts == {"clip/gradient_norms": 2, "clip/weights/0": 6, "clip/weights/2": 3}
+    assert said == ["epoch 2  clip/loss 0.5000"]
+
+
+def test_main_parts_hold_all_weights() -> None:
+    encoder = SpatialEncoder()
+    for network in (Network(size="tiny"), FrameNetwork(encoder, encoder.channels)):
+        parts = main_parts(network)
+        weights = [id(p) for part in parts.values() for p in part.parameters() if p.ndim > 1]
+        assert sorted(weights) == sorted(id(p) for p in network.parameters() if p.ndim > 1)
+        assert 2 < len(parts) <= MOST_PARTS + 2
+    assert {"spatial", "fusion", "heads"} <= set(main_parts(Network(size="tiny")))
+
+
+def test_the_end_stands_beside_the_last_settings(tmp_path: Path) -> None:
+    first = {"epochs": 2, "landmarks": True, "data": ("a", "b"), "start_from": None}
+    later = {"epochs": 3, "landmarks": False, "data": ("a",), "start_from": "x"}
+    shown(tmp_path, lambda board: board.end(first, READINGS, 0.5))
+    events = shown(tmp_path, lambda board: board.end(later, READINGS, 0.25))
+    content = events.SummaryMetadata(SESSION_START_INFO_TAG).plugin_data.content
+    settings = parse_session_start_info_plugin_data(content).hparams
+    assert settings["epochs"].number_value == 3
+    assert {settings[name].string_value for name in ("landmarks", "data", "start_from")} == {"False", "a", "x"}
+    assert scalars(events)["final/calibration_error"] == [(0, 0.25)]
+    assert [event.step for event in events.Images("final/confusion")] == [0]
+
+
+@pytest.mark.slow
+def test_a_run_shows_all_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = str(ROOT / "configs" / "tiny.yaml")
+    assert main(["--train", "--config", config, "--size", "tiny", "--name", "r"]) == 0
+    events = found(tmp_path / "runs" / "r")
+    tags = events.Tags()
+    curves = sorted(tag for tag in tags["tensors"] if "precision_recall" in tag)
+    assert curves[0] == "1_spatial/precision_recall/Angry"
+    for number, (stage, steps) in enumerate({"spatial": [1, 2], "clip": [1], "joint": [0, 1]}.items(), 1):
+        assert [event.step for event in events.Images(f"{stage}/confusion")] == steps
+        for label in EMOTIONS:
+            assert [event.step for event in events.Scalars(f"{stage}/recall/{label}")] == steps
+            assert [event.step for event in events.Tensors(f"{number}_{stage}/precision_recall/{label}")] == steps
+        assert {f"{stage}/loss", f"{stage}/gradient_norm", f"{stage}/faces_per_second"} <= set(tags["scalars"])
+        assert f"{stage}/gradient_norms" in tags["histograms"]
+    assert {"spatial/weights/head", "clip/weights/fusion", "joint/weights/spatial"} <= set(tags["histograms"])
+    assert {"samples", "clips", "final/confusion"} <= set(tags["images"])
+    assert {"final/valid_accuracy", "final/valid_macro_recall", "final/calibration_error"} <= set(tags["scalars"])
+    content = events.SummaryMetadata(SESSION_START_INFO_TAG).plugin_data.content
+    assert parse_session_start_info_plugin_data(content).hparams["size"].string_value == "tiny"
