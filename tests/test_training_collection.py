@@ -100,6 +100,7 @@ def test_people_are_held_back_whole_and_reproducibly() -> None:
     assert not any(is_held_back(person, 0.0) for person in people)
 
 
+@pytest.mark.slow
 def test_the_real_sets(shared: Path) -> None:
     collection = collect([shared / "data"], 0.2)
     kept = [still for still in collection.valid if still.label is not None]

@@ -86,6 +86,7 @@ def text_of(findings: Findings) -> str:
     return page(findings, dict.fromkeys((*ALWAYS, "groups", "run"), (PIXEL, PIXEL)))
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     path = write_report(tmp_path / "out", Findings(some_faces(), CURVES), {"n": 80})
     text = path.read_text(encoding="utf-8")
@@ -163,6 +164,7 @@ def test_names_from_outside_are_escaped() -> None:
     assert evil in found.words
 
 
+@pytest.mark.slow
 def test_an_earlier_reports_pictures_are_removed(tmp_path: Path) -> None:
     write_report(tmp_path, Findings(some_faces()), {})
     assert (tmp_path / "groups.png").exists()

@@ -71,6 +71,7 @@ class ListBoard:
         self.read[stage, step] = readings
 
 
+@pytest.mark.slow
 def test_the_spatial_stage_learns(tmp_path: Path) -> None:
     network, stills = fresh(), made_stills(70)
     before = read_stills(network, stills, 48, CPU).score.accuracy
