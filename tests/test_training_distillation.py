@@ -72,7 +72,7 @@ def test_a_teacher_of_other_categories_is_refused(teacher: Path, tmp_path: Path)
 
 def test_training_goes_on_from_weights_with_a_new_last_layer(teacher: Path) -> None:
     network = build("resnet_se", classes=3)
-    fresh = adopt(network, teacher)
+    fresh, _ = adopt(network, teacher)
     assert sorted(fresh) == ["head.category.bias", "head.category.weight"]
     given = load_weights(teacher)[0].state_dict()
     for name, value in network.state_dict().items():

@@ -98,13 +98,14 @@ def load_weights(path: Path) -> tuple[FaceNetwork, WeightFacts]:
     return network.eval(), facts
 
 
-def adopt(network: FaceNetwork, path: Path) -> list[str]:
+def adopt(network: FaceNetwork, path: Path) -> tuple[list[str], WeightFacts]:
     """Copy into ``network`` whatever the weights at ``path`` have of the same name and shape.
 
-    Returns the names that stay fresh: the last layers, where the categories differ. Raises :class:`WeightsError` when
-    the weights cannot be read or most of the network would stay fresh.
+    Returns the names that stay fresh (the last layers, where the categories differ), and what the weights say of
+    themselves. Raises :class:`WeightsError` when they cannot be read or most of the network would stay fresh.
     """
-    given = load_weights(path)[0].state_dict()
+    source, facts = load_weights(path)
+    given = source.state_dict()
     own = network.state_dict()
     fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
     if sum(value.numel() for value in fitting.values()) < sum(value.numel() for value in own.values()) / 2:
@@ -113,7 +114,7 @@ def adopt(network: FaceNetwork, path: Path) -> list[str]:
             f"{len(fitting)} of {len(own)} tensors in common. Choose others, or the --architecture and --size of these."
         )
     network.load_state_dict(fitting, strict=False)
-    return [name for name in own if name not in fitting]
+    return [name for name in own if name not in fitting], facts
 
 
 def _half(value: torch.Tensor) -> torch.Tensor:

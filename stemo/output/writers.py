@@ -145,12 +145,13 @@ class CsvWriter(_TextWriter):
     newline = ""
 
     def _begin(self) -> None:
+        self._columns = columns(self._labels)
         self._csv = csv.writer(self._file)
-        self._csv.writerow(columns(self._labels))
+        self._csv.writerow(self._columns)
 
     def _append(self, row: Row) -> None:
         flat = flatten(row, self._labels)
-        self._csv.writerow([*(flat[name] for name in columns(self._labels)[:-1]), _dump(flat["objects"])])
+        self._csv.writerow([*(flat[name] for name in self._columns[:-1]), _dump(flat["objects"])])
 
 
 class ParquetWriter:

@@ -15,13 +15,12 @@ from torch import Tensor
 
 from stemo.network.model import FrameFeatures, Network, Prediction
 from stemo.records import EMOTIONS
-from stemo.training.affect_loss import affect_error
 from stemo.training.boards import Board, Epoch, show_epoch
-from stemo.training.category_loss import category_error
 from stemo.training.clips import ClipPlan, draw_clips
 from stemo.training.feature_bank import FeatureBank
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
+from stemo.training.reading_loss import reading_loss
 from stemo.training.schedules import Cosine
 from stemo.training.state import load_state, save_state
 
@@ -121,7 +120,7 @@ def _epoch(
         mixed = FrameFeatures(*(torch.lerp(part[other], part, share) for part in features))
         targets = [part[chosen].to(device) for part in (plan.category, plan.valence, plan.arousal)]
         targets = [torch.lerp(part[other], part, share) for part in targets]
-        loss = clip_loss(network.read_clip(mixed), targets, settings.weights, settings.shift)
+        loss = reading_loss(network.read_clip(mixed), targets, settings.weights, settings.shift)
         norms.append(descend(loss, network, optimiser, average, settings.clip))
         total += loss.item()
     return total / steps, torch.stack(norms)
@@ -132,18 +131,6 @@ def encode_landmarks(network: Network, clip: FrameFeatures) -> FrameFeatures:
     batch = clip.landmark.shape[0]
     encoded = network.landmark(rearrange(clip.landmark, "b t f -> (b t) f"))
     return clip._replace(landmark=rearrange(encoded, "(b t) f -> b t f", b=batch))
-
-
-def clip_loss(
-    prediction: Prediction, targets: Sequence[Tensor], weights: tuple[float, float, float], shift: Sequence[float] = ()
-) -> Tensor:
-    """Weighted cross-entropy with the vote distribution and squared errors of the known valence and arousal."""
-    category, valence, arousal = targets
-    return (
-        weights[0] * category_error(prediction.logits, category, shift)
-        + weights[1] * affect_error(prediction.valence, valence)
-        + weights[2] * affect_error(prediction.arousal, arousal)
-    )
 
 
 @torch.inference_mode()

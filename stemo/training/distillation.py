@@ -64,8 +64,9 @@ def _opinion(
     mirrored = [replace(still, picture=np.ascontiguousarray(still.image[:, ::-1])) for still in stills]
     readings = [_probabilities(network, views, facts.preprocessing, device) for views in (stills, mirrored)]
     cache.mkdir(parents=True, exist_ok=True)
-    save_array(kept, np.mean(readings, axis=0))
-    return np.mean(readings, axis=0)
+    opinion = np.mean(readings, axis=0)
+    save_array(kept, opinion)
+    return opinion
 
 
 def _probabilities(

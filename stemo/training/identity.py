@@ -33,8 +33,7 @@ def start_from_identity(encoder: SpatialEncoder, path: Path, images: Tensor, pre
     """Copy the published convolutions into ``encoder`` and let its norms hold the statistics of ``images`` (n 1 h w).
 
     The last convolution starts fresh: the published one is about who it is, and features before it tell expressions
-    apart better. Raises :class:`ConfigError` for an encoder of
-    another width.
+    apart better. Raises :class:`ConfigError` for an encoder of another width.
     """
     if encoder.channels != 512:
         raise ConfigError("start 'face_identity' fits no other size: expected stemo base. Leave out --start-from.")

@@ -16,10 +16,10 @@ from stemo.network.model import FrameFeatures, Network
 from stemo.network.preprocessing import Preprocessing
 from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
 from stemo.training.boards import Board, Epoch, show_epoch
-from stemo.training.clip_stage import clip_loss
 from stemo.training.datasets import Still
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
+from stemo.training.reading_loss import reading_loss
 from stemo.training.schedules import Cosine
 from stemo.training.state import load_state, save_state
 
@@ -126,7 +126,7 @@ def _epoch(
             torch.tensor([stills[i].valence for i in chosen], device=device),
             torch.tensor([stills[i].arousal for i in chosen], device=device),
         ]
-        loss = clip_loss(network.read_clip(clip), targets, settings.weights, settings.shift)
+        loss = reading_loss(network.read_clip(clip), targets, settings.weights, settings.shift)
         norms.append(descend(loss, network, optimiser, average, settings.clip))
         total += loss.item()
     return total / steps, torch.stack(norms)

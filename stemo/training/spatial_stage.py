@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from stemo.network.frame_network import FrameNetwork
 from stemo.network.preprocessing import Preprocessing
 from stemo.records import EMOTIONS
-from stemo.training.affect_loss import affect_error
 from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
 from stemo.training.boards import Board, Epoch, show_epoch
-from stemo.training.category_loss import category_error
 from stemo.training.datasets import Still
 from stemo.training.distributed import ALONE, World
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.pictures import fit
+from stemo.training.reading_loss import Weights, reading_loss
 from stemo.training.schedules import Schedule, make_schedule
 from stemo.training.state import load_state, save_state
 
@@ -33,7 +32,7 @@ PREPROCESSING = Preprocessing()
 class SpatialSettings:
     """``sizes`` gives the input size of each epoch's share: ((0.75, 80), (1.0, 112)) is 80 px until 75 %.
 
-    ``shift`` is that of :func:`prior_shift`.
+    ``weights`` and ``shift`` are those of :func:`reading_loss`.
     """
 
     epochs: int = 24
@@ -47,9 +46,7 @@ class SpatialSettings:
     mixup: float = 0.2
     average: float = 0.998
     clip: float = 5.0
-    category_weight: float = 0.5
-    valence_weight: float = 1.0
-    arousal_weight: float = 1.0
+    weights: Weights = (0.5, 1.0, 1.0)
     patience: int = 10
     labels: tuple[str, ...] = EMOTIONS
     shift: tuple[float, ...] = ()
@@ -145,22 +142,12 @@ def _epoch(
         set_rate(optimiser, settings.lr * schedule.factor((epoch + step / steps) / settings.epochs))
         with torch.autocast(device.type, torch.bfloat16):
             logits, valence, arousal = shared(batch.images)
-        loss = still_loss(logits.float(), valence.float(), arousal.float(), batch, settings)
+        predicted = logits.float(), valence.float(), arousal.float()
+        targets = batch.category, batch.valence, batch.arousal
+        loss = reading_loss(predicted, targets, settings.weights, settings.shift)
         norms.append(descend(loss, network, optimiser, average, settings.clip))
         total += loss.detach()
     return float(total / steps), torch.stack(norms)
-
-
-def still_loss(logits: Tensor, valence: Tensor, arousal: Tensor, batch: Batch, settings: SpatialSettings) -> Tensor:
-    """Cross-entropy with the vote distribution, and squared errors of valence and arousal where they are known."""
-    category = category_error(logits, batch.category, settings.shift)
-    valence_error = affect_error(valence, batch.valence)
-    arousal_error = affect_error(arousal, batch.arousal)
-    return (
-        settings.category_weight * category
-        + settings.valence_weight * valence_error
-        + settings.arousal_weight * arousal_error
-    )
 
 
 def _batches(

@@ -10,7 +10,7 @@ import torch
 
 from stemo import assets
 from stemo.errors import ConfigError
-from stemo.network.checkpoint import adopt, load_weights
+from stemo.network.checkpoint import adopt
 from stemo.network.model import FaceNetwork, Network
 from stemo.network.preprocessing import Preprocessing
 from stemo.training.augment import Strength, warp_still
@@ -31,9 +31,9 @@ def start(
     where it cannot be read.
     """
     if source != FACE_IDENTITY:
-        fresh = adopt(network, Path(source))
+        fresh, facts = adopt(network, Path(source))
         say(f"goes on from {source}{f', without {len(fresh)} tensors' if fresh else ''}")
-        return [name.strip() for name in load_weights(Path(source))[1].training_data.split(",")]
+        return [name.strip() for name in facts.training_data.split(",")]
     if not isinstance(network, Network):
         raise ConfigError(f"start {source!r} fits no other architecture: expected stemo, got another. Leave it out.")
     preprocessing, rng = Preprocessing(), np.random.default_rng(seed)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 
 from stemo.network.engine import make_engine
+from stemo.network.model import LANDMARK_FEATURES
+from stemo.network.preprocessing import PICTURE_SIZE
 from stemo.network.streaming import Observation, StreamReader
 from stemo.recognizer import Recognizer
 
@@ -23,16 +25,15 @@ def network_times(recognizer: Recognizer, faces: Sequence[int] = (1, 6)) -> dict
 
 def backends(recognizer: Recognizer) -> list[str]:
     """What can run this network on this device; the default is first."""
-    known = ["torch"]
     engine = make_engine(recognizer.network, recognizer.facts.preprocessing, recognizer.device, "auto")
-    return [*([] if isinstance(engine, torch.nn.Module) else ["onnx"]), *known]
+    return [*([] if isinstance(engine, torch.nn.Module) else ["onnx"]), "torch"]
 
 
 def _time(recognizer: Recognizer, backend: str, faces: int) -> float:
     reader = StreamReader(recognizer.network, recognizer.facts.preprocessing, recognizer.device, backend)
     generator = torch.Generator().manual_seed(0)
-    pictures = torch.randint(0, 255, (faces, 224, 224, 3), dtype=torch.uint8, generator=generator)
-    landmarks = torch.randn(faces, 205, generator=generator)
+    pictures = torch.randint(0, 255, (faces, PICTURE_SIZE, PICTURE_SIZE, 3), dtype=torch.uint8, generator=generator)
+    landmarks = torch.randn(faces, LANDMARK_FEATURES, generator=generator)
     seen = [Observation(place, pictures[place], landmarks[place]) for place in range(faces)]
     taken = []
     for index in range(WARM_UP + REPEATS):
