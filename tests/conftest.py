@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -21,6 +23,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the research data in {SHARED}, which is not part of the repository")
     return SHARED
+
+
+@pytest.fixture
+def stage_threads() -> Callable[[], list[threading.Thread]]:
+    """The living threads of pipelines begun in this test; others may belong to tests that have failed."""
+    before = threading.enumerate()
+    return lambda: [t for t in threading.enumerate() if t.name == "stemo-stage" and t not in before]
 
 
 @pytest.fixture(scope="session")

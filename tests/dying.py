@@ -27,14 +27,18 @@ def die_over_bad_ones(task: Task) -> Outcome:
 
 
 def keep_when_asked(task: Task) -> Outcome:
-    """Take a minute (``a`` none), but leave ``kept`` beside the output when asked to end before."""
+    """Take a minute (``a`` none); ``.kept`` beside the output says whether that was "whole" or ended when "asked"."""
     if task.output.stem == "a":
         return Outcome(0.0)
+    end = "asked"
     try:
         task.output.with_suffix(".begun").touch()
-        time.sleep(60)
+        # in short steps: a signal that another thread takes does not wake this one
+        for _ in range(1200):
+            time.sleep(0.05)
+        end = "whole"
     finally:
-        task.output.with_suffix(".kept").touch()
+        task.output.with_suffix(".kept").write_text(end)
     return Outcome(60.0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -15,6 +15,8 @@ from stemo.errors import InputError, OutputError, StemoError, TruncatedError
 from stemo.insight.smoothing import Ema, MovingAverage
 from stemo.pipeline import DEPTH, Pipeline, Smoother, deliver
 from stemo.records import Face, Frame, FrameResult, SceneObject
+
+Stages = Callable[[], list[threading.Thread]]
 
 COUNT = 30
 IMAGES = [stamp(index, 48, 32) for index in range(COUNT)]
@@ -41,10 +43,6 @@ class CountedSource(ArraySource):
 
 def pipeline(smoother: Smoother | None = None, **analyzer: Any) -> Pipeline:
     return Pipeline(FixedAnalyzer(**analyzer), FixedReader(), smoother or MovingAverage(5), MovingObject())
-
-
-def stage_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "stemo-stage"]
 
 
 def facts(result: FrameResult) -> list[object]:
@@ -104,7 +102,7 @@ def test_results_do_not_carry_the_crops() -> None:
 
 @pytest.mark.parametrize("overlapped", [False, True])
 @pytest.mark.parametrize("stage", ["source", "analyzer", "reader"])
-def test_an_exception_comes_after_the_results_before_it(stage: str, overlapped: bool) -> None:
+def test_an_exception_comes_after_the_results_before_it(stage: str, overlapped: bool, stage_threads: Stages) -> None:
     problem = InputError("broken on purpose")
     source = ArraySource(IMAGES[:9], error=problem) if stage == "source" else ArraySource(IMAGES)
     analyzer = FixedAnalyzer(fails=(9, problem) if stage == "analyzer" else None)
@@ -117,12 +115,12 @@ def test_an_exception_comes_after_the_results_before_it(stage: str, overlapped: 
     assert stage_threads() == []
 
 
-def test_threads_end_with_the_last_result() -> None:
+def test_threads_end_with_the_last_result(stage_threads: Stages) -> None:
     assert len(list(pipeline().results(ArraySource(IMAGES)))) == COUNT
     assert stage_threads() == []
 
 
-def test_threads_end_when_the_reader_of_results_leaves_early() -> None:
+def test_threads_end_when_the_reader_of_results_leaves_early(stage_threads: Stages) -> None:
     results = pipeline().results(ArraySource(IMAGES * 10))
     next(iter(results))
     assert len(stage_threads()) == 2

@@ -75,10 +75,6 @@ def assert_whole(folder: Path, *, complete: bool) -> int:
     return pictures
 
 
-def stages() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "stemo-stage"]
-
-
 # --- disk full ---
 
 
@@ -125,7 +121,11 @@ def test_rows_that_cannot_be_finished_do_not_keep_others_from_it(tmp_path: Path,
 
 @pytest.mark.parametrize("back", [False, True])
 def test_an_output_folder_removed_midway_is_one_line(
-    folder: Path, recognize: Callable[[FixedRecognizer], None], capsys: pytest.CaptureFixture[str], back: bool
+    folder: Path,
+    recognize: Callable[[FixedRecognizer], None],
+    capsys: pytest.CaptureFixture[str],
+    stage_threads: Callable[[], list[threading.Thread]],
+    back: bool,
 ) -> None:
     def remove(frame: Frame) -> None:
         if frame.index == 5:
@@ -139,7 +139,7 @@ def test_an_output_folder_removed_midway_is_one_line(
     error = capsys.readouterr().err
     assert "out" in error
     assert error.count("\n") == 1
-    assert stages() == []
+    assert stage_threads() == []
     left = list((folder / "out").iterdir()) if back else []
     assert [path.name for path in left] in ([], ["out_meta.json"])
 
@@ -150,7 +150,11 @@ def test_an_output_folder_removed_midway_is_one_line(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", [0, 3, FRAMES - 2])
 def test_ctrl_c_at_any_frame_leaves_whole_files(
-    folder: Path, recognize: Callable[[FixedRecognizer], None], moment: int, number: signal.Signals
+    folder: Path,
+    recognize: Callable[[FixedRecognizer], None],
+    stage_threads: Callable[[], list[threading.Thread]],
+    moment: int,
+    number: signal.Signals,
 ) -> None:
     asked = threading.Event()
 
@@ -163,7 +167,7 @@ def test_ctrl_c_at_any_frame_leaves_whole_files(
     (folder / "out").mkdir()
     code = read()
     assert asked.is_set()
-    assert stages() == []
+    assert stage_threads() == []
     if any((folder / "out").iterdir()):
         assert assert_whole(folder / "out", complete=code == 0) <= FRAMES
     assert code == 130 or moment == FRAMES - 2  # the last frames may be through before anybody asks

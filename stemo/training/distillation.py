@@ -61,6 +61,7 @@ def _opinion(
     kept = cache / f"teacher-{facts.sha256[:12]}-{fingerprint(images)}.npy"
     if kept.exists():
         return np.load(kept, allow_pickle=False)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mirrored = [replace(still, picture=np.ascontiguousarray(still.image[:, ::-1])) for still in stills]
     readings = [_probabilities(network, views, facts.preprocessing, device) for views in (stills, mirrored)]
     cache.mkdir(parents=True, exist_ok=True)
