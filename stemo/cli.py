@@ -53,6 +53,9 @@ def build_parser() -> Parser:
     modes.add_argument("--compare-detectors", metavar="IN", help="what each face detector finds, and how fast")
     modes.add_argument("--benchmark", nargs="*", metavar="CLIP", help="how fast this machine reads, stage by stage")
     modes.add_argument("--card", type=Path, metavar="WEIGHTS", help="write the model card beside weights")
+    modes.add_argument(
+        "--export", metavar="onnx|torch|int8", help="files that read faces without stemo; the weights' 8-bit twin"
+    )
     modes.add_argument("--prepare", metavar="DATA", help="labelled faces as an ImageFolder, split by people")
     modes.add_argument("--doctor", action="store_true", help="check this machine, and say how to mend what is wrong")
     _add_output(parser)
@@ -98,6 +101,11 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
     started = time.monotonic()
     if options.video is not None:
         return _video(options, settings, started)
+    if options.resume:
+        raise ConfigError(
+            "--resume belongs to --video: expected a file or a folder, which can be read again, got "
+            f"{'a live source' if options.realtime else 'another mode'}. Leave --resume out."
+        )
     if options.realtime:
         from stemo.modes.realtime import run_realtime
 
@@ -131,9 +139,12 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
     if options.evaluate:
         return _evaluate(options, settings)
     if options.benchmark is not None:
-        from stemo.modes.benchmark.run import run_benchmark
+        from stemo.modes.benchmark.choice import Wish, run_chosen
 
-        return run_benchmark(options.benchmark, options.output, settings.recognition, print)
+        more = options.peers or (), options.split, options.frames, options.workers
+        return run_chosen(Wish(options.benchmark, options.output, *more), settings)
+    if options.export:
+        return _export(options, settings)
     if options.card:
         from stemo.modes.card import run_card
 
@@ -161,13 +172,15 @@ def _video(options: argparse.Namespace, settings: Settings, started: float) -> i
     if batch is None:
         from stemo.modes.video import run_video
 
-        return run_video(options.video, options.output, chosen, no_video, overwrite, print, started=started)
+        return run_video(
+            options.video, options.output, chosen, no_video, overwrite, print, resume=options.resume, started=started
+        )
     from stemo.modes.batch.engines import choose_engine
     from stemo.modes.batch.run import run_batch
 
     engine = choose_engine(options.engine, options.workers)
     say = partial(print, flush=True)  # a long run is followed through a pipe as well
-    return run_batch(batch, chosen, engine, say, no_video=no_video, overwrite=overwrite)
+    return run_batch(batch, chosen, engine, say, no_video=no_video, overwrite=overwrite, resume=options.resume)
 
 
 def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
@@ -184,6 +197,17 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
         record=str(options.record) if options.record else None,
     )
     return run_evaluate(request, settings.recognition, print)
+
+
+def _export(options: argparse.Namespace, settings: Settings) -> int:
+    if options.export == "int8":
+        from stemo.modes.export_int8 import run_int8
+
+        return run_int8(settings.recognition, settings.training.data, Path("runs") / "cache", print)
+    from stemo.modes.export import Wanted, run_export
+
+    wanted = Wanted(options.export, options.precision, options.output, options.source, options.overwrite)
+    return run_export(wanted, settings.recognition, settings.training, print)
 
 
 def _detector_mode(options: argparse.Namespace, settings: Settings) -> int:
@@ -216,6 +240,7 @@ def _add_output(parser: Parser) -> None:
     group.add_argument("--format", metavar="F,..", help="data formats: json,jsonl,csv,parquet (default json)")
     group.add_argument("--no-video", action="store_true", help="data only")
     group.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    group.add_argument("--resume", action="store_true", help="video: go on where the same command was killed")
     group.add_argument(
         "--record",
         type=Path,
@@ -223,19 +248,23 @@ def _add_output(parser: Parser) -> None:
         help="realtime: keep the annotated video; evaluate: keep the figures in the weights' JSON as NAME "
         "(valid, highres or ckplus), for --card",
     )
-    group.add_argument("--workers", type=int, metavar="N", help="many videos: so many at a time (default 1)")
+    group.add_argument("--workers", type=int, metavar="N", help="many videos, benchmark: so many at a time (default 1)")
     group.add_argument(
         "--engine", choices=("local", "ray"), default="local", help="many videos: on this machine or a Ray cluster"
     )
+    group.add_argument("--precision", default="fp32", metavar="P", help="export: of the weights, fp32 or fp16")
     group.add_argument("--config", type=Path, metavar="YAML", help="settings; see configs/")
+    group.add_argument("--peers", nargs="+", type=Path, metavar="VENV", help="benchmark: beside the tools in these")
+    group.add_argument("--frames", type=int, metavar="N", help="benchmark: memory and pace over N frames, looped")
 
 
 def _add_recognition(parser: Parser) -> None:
     group = parser.add_argument_group("recognition")
-    group.add_argument("--weights", metavar="FILE", help="weights (.safetensors with .json beside it)")
+    group.add_argument("--weights", metavar="FILE", help="weights (.safetensors with .json beside it, or .onnx)")
     group.add_argument("--device", help="auto, cpu, cuda, cuda:N or mps (default auto)")
-    group.add_argument("--backend", help="auto, torch or onnx: what runs the network (default auto: onnx on a CPU)")
+    group.add_argument("--backend", help="auto, torch, onnx or int8: what runs the network (default auto: the fastest)")
     group.add_argument("--faces", type=int, metavar="N", help="most faces per frame (default 4)")
+    group.add_argument("--batch", type=int, metavar="N", help="frames of a file that are read at once (default 4)")
     group.add_argument("--smoothing", type=int, metavar="N", help="moving average over N readings (default 5)")
     group.add_argument("--ema", type=float, metavar="ALPHA", help="exponential average of readings and boxes instead")
     group.add_argument("--start", type=float, metavar="S", help="first second to read")
@@ -246,7 +275,7 @@ def _add_recognition(parser: Parser) -> None:
     group.add_argument("--detector", help="what finds faces: mediapipe, yunet or yolo (default mediapipe)")
     group.add_argument("--face-weights", metavar="FILE", help="of the face detector: YuNet as ONNX, or a YOLO model")
     group.add_argument("--camera", type=int, default=0, metavar="N", help="realtime: number of the camera (default 0)")
-    group.add_argument("--source", metavar="FILE", help="realtime: a file, played at its own speed, for the camera")
+    group.add_argument("--source", metavar="FILE", help="realtime: a file for the camera; export: faces to compare on")
     group.add_argument("--no-window", action="store_true", help="realtime: without a window")
 
 

@@ -31,6 +31,7 @@ class RecognitionSettings:
     landmarker: str | None = None
     detector: str = "mediapipe"
     face_weights: str | None = None
+    batch: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class TrainingSettings:
     """How the network is trained; ``epochs`` are those of the spatial stage, the longest.
 
     ``start_from`` names weights to go on from, or "face_identity"; ``frozen`` blocks of the spatial stream stay as they
-    are; readings of the ``teachers`` replace ``teacher_share`` of the votes.
+    are; readings of the ``teachers`` replace ``teacher_share`` of the votes, and in the clip stage those of the spatial
+    stream itself replace ``clip_teacher_share`` of what is then left.
     ``prior_strength`` from 0 to 1 asks more of rare classes.
     """
 
@@ -69,6 +71,7 @@ class TrainingSettings:
     frozen: int = 0
     teachers: tuple[str, ...] = ()
     teacher_share: float = 0.5
+    clip_teacher_share: float = 0.3
     prior_strength: float = 0.0
     held_back: float = 0.2
     seed: int = 0

@@ -12,25 +12,35 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from stemo.records import Affect, Box, Face, Frame, FrameResult, Reading, SceneObject
+from stemo.records import Affect, Box, Face, Frame, FrameResult, Reading, SceneObject, State
 
 T = TypeVar("T")
 DEPTH = 4  # frames that may wait between two stages
+CHECKPOINT = 256  # frames between two places where a run can be resumed: the same for all, as readings depend on it
 
 
-class Analyzer(Protocol):
-    """Stage 2: finds and aligns the faces of a frame."""
+class Resumable(Protocol):
+    """Remembers something from frame to frame; another one of its kind goes on with that as if it were the same."""
+
+    def state(self) -> State: ...
+    def restore(self, state: State) -> None: ...
+
+
+class Analyzer(Resumable, Protocol):
+    """Stage 2: finds and aligns the faces of a frame; ``forget`` drops what it cannot put into its state."""
 
     def analyze(self, frame: Frame) -> list[Face]: ...
+    def forget(self) -> None: ...
 
 
-class Reader(Protocol):
-    """Stage 3: reads the faces of a frame."""
+class Reader(Resumable, Protocol):
+    """Stage 3: reads the faces of a frame, or of several frames in a row, which costs less."""
 
     def read(self, faces: Sequence[Face], time: float) -> list[Affect]: ...
+    def read_all(self, frames: Sequence[tuple[Sequence[Face], float]]) -> list[list[Affect]]: ...
 
 
-class Smoother(Protocol):
+class Smoother(Resumable, Protocol):
     """Stage 4: steadies readings and boxes."""
 
     def update(self, track_id: int, affect: Affect, time: float) -> Affect: ...
@@ -52,36 +62,71 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What the first thread hands to the second: a frame with its faces, and a state where there is to be one."""
+
+    frame: Frame
+    faces: list[Face]
+    objects: tuple[SceneObject, ...]
+    state: State | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Stages 2 to 4 in their order, over any iterable of frames."""
+    """Stages 2 to 4 in their order, over any iterable of frames; overlapped, ``batch`` frames are read at once."""
 
     analyzer: Analyzer
     reader: Reader
     smoother: Smoother
     scene: Scene | None = None
+    batch: int = 1
 
-    def results(self, frames: Iterable[Frame], *, overlapped: bool = True) -> Generator[FrameResult, None, None]:
+    def results(
+        self, frames: Iterable[Frame], *, overlapped: bool = True, resumable: bool = False
+    ) -> Generator[FrameResult, None, None]:
         """One result per frame, in order. Overlapped, the stages work on neighbouring frames at the same time.
 
         Both ways give the same results. Exceptions of a stage come out here, after the results before them.
+        ``resumable`` puts the :attr:`FrameResult.state` into that of every :data:`CHECKPOINT`-th frame, for
+        :meth:`restore`.
         """
         if not overlapped:
-            yield from self._read(self._find(frames))
+            yield from self._read(self._find(frames, resumable), 1)
             return
-        with Overlap(self._find(frames)) as found, Overlap(self._read(found)) as results:
+        with Overlap(self._find(frames, resumable)) as found, Overlap(self._read(found, self.batch)) as results:
             yield from results
 
-    def _find(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face], tuple[SceneObject, ...]]]:
-        for frame in frames:
-            objects = self.scene.update(frame) if self.scene else ()
-            yield frame, self.analyzer.analyze(frame), objects
+    def restore(self, state: State) -> None:
+        """Go on as the pipeline that gave ``state`` with a frame: that frame must be the next one."""
+        self.analyzer.restore(state["analyzer"])
+        self.reader.restore(state["reader"])
+        self.smoother.restore(state["smoother"])
 
-    def _read(self, found: Iterable[tuple[Frame, list[Face], tuple[SceneObject, ...]]]) -> Iterator[FrameResult]:
+    def _find(self, frames: Iterable[Frame], resumable: bool) -> Iterator[Found]:
+        for place, frame in enumerate(frames):
+            checkpoint = place > 0 and frame.index % CHECKPOINT == 0
+            if checkpoint:
+                self.analyzer.forget()
+            state = {"analyzer": self.analyzer.state()} if checkpoint and resumable else None
+            objects = self.scene.update(frame) if self.scene else ()
+            yield Found(frame, self.analyzer.analyze(frame), objects, state)
+
+    def _read(self, found: Iterable[Found], batch: int) -> Iterator[FrameResult]:
         rate = Rate()
-        for frame, faces, objects in found:
-            affects = self.reader.read(faces, frame.time)
-            readings = [self._reading(frame, *pair) for pair in zip(faces, affects, strict=True)]
-            yield FrameResult(frame, tuple(readings) or (Reading(frame.index, frame.time),), objects, rate.tick())
+        for group in groups(found, batch):
+            state = group[0].state
+            if state is not None:
+                state = {**state, "reader": self.reader.state(), "smoother": self.smoother.state()}
+            for item, affects in zip(group, self._affects(group), strict=True):
+                frame = item.frame
+                readings = tuple(self._reading(frame, *pair) for pair in zip(item.faces, affects, strict=True))
+                readings = readings or (Reading(frame.index, frame.time),)
+                yield FrameResult(frame, readings, item.objects, rate.tick(), state if item is group[0] else None)
+
+    def _affects(self, group: Sequence[Found]) -> list[list[Affect]]:
+        if len(group) == 1:
+            return [self.reader.read(group[0].faces, group[0].frame.time)]
+        return self.reader.read_all([(item.faces, item.frame.time) for item in group])
 
     def _reading(self, frame: Frame, face: Face, raw: Affect) -> Reading:
         smoothed = self.smoother.update(face.track_id, raw, frame.time)
@@ -90,13 +135,39 @@ class Pipeline:
         return Reading(frame.index, frame.time, replace(face, box=box, crop=None), raw, smoothed)
 
 
-def deliver(results: Iterable[FrameResult], sinks: Sequence[Sink]) -> None:
+def groups(found: Iterable[Found], most: int) -> Iterator[list[Found]]:
+    """Frames in lists of up to ``most``; a checkpoint begins a new one, so that a resumed run has the same lists.
+
+    What came before an exception comes before it here too.
+    """
+    group: list[Found] = []
+    try:
+        for item in found:
+            if group and item.frame.index % CHECKPOINT == 0:
+                yield group
+                group = []
+            group.append(item)
+            if len(group) == most:
+                yield group
+                group = []
+    except GeneratorExit:
+        return
+    except BaseException:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
+
+
+def deliver(results: Iterable[FrameResult], sinks: Sequence[Sink], *, begun: bool = False) -> None:
     """Give every result to every sink, then close them.
 
     An input that ends early, or an interruption, still closes the sinks: what was computed is kept. Where a sink
-    itself fails, the others are closed and the failed one aborted. Where not one frame got through, all are aborted.
+    itself fails, the others are closed and the failed one aborted. Where not one frame got through, all are aborted,
+    unless the sinks have ``begun`` with frames of an earlier run.
     """
-    complete, started, failed = False, False, None
+    complete, started, failed = False, begun, None
     try:
         for result in results:
             for sink in sinks:

@@ -15,20 +15,24 @@ from stemo.errors import ConfigError
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.geometry import landmark_features
 from stemo.insight.smoothing import Ema, MovingAverage
-from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights
+from stemo.network.checkpoint import SHIPPED, WeightFacts
+from stemo.network.exported import ExportedNetwork, ExportedStream, is_exported, open_weights
+from stemo.network.int8 import find_twin
 from stemo.network.streaming import Observation, StreamReader
 from stemo.pipeline import Pipeline, Scene
-from stemo.records import Affect, Face, Frame, FrameResult, Image, Reading
+from stemo.records import Affect, Face, Frame, FrameResult, Image, Reading, State
 
 
 class Recognizer:
     """Reads facial expression in videos and pictures.
 
-    ``weights`` is a safetensors file with its JSON beside it (``None``: the shipped ones), ``device`` one of auto, cpu,
-    cuda, cuda:N and mps, ``backend`` one of auto, torch and onnx (faster on CPUs), ``faces`` the most faces read per
-    frame, ``smoothing`` the number of readings in the moving average (1 for none) and ``ema`` in (0, 1] its
-    exponential alternative. ``landmarker`` is the path of MediaPipe's ``face_landmarker.task`` where the installed one
-    shall not be used; ``detector`` is one of mediapipe, yunet and yolo, and ``face_weights`` the path of its weights.
+    ``weights`` is a safetensors file with its JSON beside it, or a step or still that ``--export onnx`` wrote
+    (``None``: the shipped ones), ``device`` one of auto, cpu, cuda, cuda:N and mps, ``backend`` one of auto, torch,
+    onnx (faster on CPUs) and int8 (faster still), ``faces`` the most faces read per frame, ``smoothing`` the number of
+    readings in the moving average (1 for none) and ``ema`` in (0, 1] its exponential alternative. ``landmarker`` is the
+    path of MediaPipe's ``face_landmarker.task`` where the installed one shall not be used; ``detector`` is one of
+    mediapipe, yunet and yolo, and ``face_weights`` the path of its weights. ``batch`` frames in a row are read at once,
+    which is faster; a result then waits for up to so many frames.
 
     Raises :class:`stemo.StemoError` with one clear line for anything that cannot work.
     """
@@ -45,9 +49,16 @@ class Recognizer:
         landmarker: Path | None = None,
         detector: str = "mediapipe",
         face_weights: Path | None = None,
+        batch: int = 1,
     ) -> None:
-        self.device = choose_device(device)
-        self.network, self.facts = load_weights(Path(weights) if weights else SHIPPED)
+        if batch < 1:
+            raise ConfigError(
+                f"batch {batch!r} is out of range: expected 1 or more frames, got {batch}. Pass --batch 1"
+            )
+        self.batch = batch
+        self.device = choose_device(device, weights)
+        self._path = Path(weights) if weights else SHIPPED
+        self.network, self.facts = open_weights(self._path)
         self.faces = faces
         self.backend = backend
         self.analyzer = partial(
@@ -89,10 +100,18 @@ class Recognizer:
     @contextlib.contextmanager
     def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
         """The stages for one stream, loaded and warm, so that its first frame takes no longer than the others."""
-        stream = StreamReader(self.network, self.facts.preprocessing, self.device, self.backend)
+        stream = self.stream(self.backend)
         stream.warm_up()
         with self.analyzer() as analyzer:
-            yield Pipeline(analyzer, FaceReader(stream, self.facts), self.smoother(), scene)
+            yield Pipeline(analyzer, FaceReader(stream, self.facts), self.smoother(), scene, self.batch)
+
+    def stream(self, backend: str) -> StreamReader:
+        """What reads one stream's faces, run by ``backend``. Raises :class:`ConfigError` where that cannot be."""
+        if isinstance(self.network, ExportedNetwork):
+            self.network.check(backend, self.device)
+            return ExportedStream(self.network)
+        twin = find_twin(self._path, self.facts) if backend in ("auto", "int8") else None
+        return StreamReader(self.network, self.facts.preprocessing, self.device, backend, twin)
 
 
 class FaceReader:
@@ -104,14 +123,32 @@ class FaceReader:
 
     def read(self, faces: Sequence[Face], time: float) -> list[Affect]:
         """Read the faces of the frame at ``time`` seconds, in their order."""
-        values = self.stream.read([observe(face) for face in faces], time)
+        return self.read_all([(faces, time)])[0]
+
+    def read_all(self, frames: Sequence[tuple[Sequence[Face], float]]) -> list[list[Affect]]:
+        """The same for frames in a row."""
+        seen = [([observe(face) for face in faces], time) for faces, time in frames]
         return [
-            Affect(tuple(probabilities), valence, arousal, self.labels) for probabilities, valence, arousal in values
+            [Affect(tuple(probabilities), valence, arousal, self.labels) for probabilities, valence, arousal in values]
+            for values in self.stream.read_all(seen)
         ]
 
+    def state(self) -> State:
+        """What the network has cached of each face."""
+        return self.stream.state()
 
-def choose_device(name: str) -> torch.device:
-    """auto, cpu, cuda, cuda:N or mps -> a device that is there. Raises :class:`ConfigError` otherwise."""
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        self.stream.restore(state)
+
+
+def choose_device(name: str, weights: Path | str | None = None) -> torch.device:
+    """auto, cpu, cuda, cuda:N or mps -> a device that is there, for an ONNX file of ``weights`` the CPU.
+
+    Raises :class:`ConfigError` otherwise.
+    """
+    if name == "auto" and is_exported(weights):
+        return torch.device("cpu")
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -13,7 +13,7 @@ Conventions, stated once and kept everywhere:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ EMOTIONS: tuple[str, ...] = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sa
 Image: TypeAlias = npt.NDArray[np.uint8]  # (h w 3), RGB
 Box: TypeAlias = tuple[float, float, float, float]  # x1 y1 x2 y2, pixels
 Array: TypeAlias = npt.NDArray[np.float32]
+State: TypeAlias = dict[str, Any]  # what a stage remembers: plain values, lists, dicts by name, numpy arrays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,13 +97,15 @@ class Reading:
 class FrameResult:
     """Everything known about one frame: at least one reading, and the scene objects seen in it.
 
-    ``fps`` is the processing rate at that moment in frames per second, for display only.
+    ``fps`` is the processing rate at that moment in frames per second, for display only. ``state`` is what the stages
+    remembered before this frame, where the run can be resumed with it.
     """
 
     frame: Frame
     readings: tuple[Reading, ...]
     objects: tuple[SceneObject, ...] = field(default=())
     fps: float = 0.0
+    state: State | None = None
 
     @property
     def faces(self) -> tuple[Reading, ...]:

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from stemo.capture import SourceInfo
 from stemo.insight.smoothing import MovingAverage
 from stemo.pipeline import Pipeline, Scene
-from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Image
+from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Image, State
 
 BITS = 12  # a stamped index counts to 4095
 TICKS = 60_000  # per second, the clock of made videos
@@ -163,6 +163,14 @@ class FixedAnalyzer:
             for track in range(1, self._count + 1)
         ]
 
+    def forget(self) -> None: ...
+
+    def state(self) -> State:
+        return {}
+
+    def restore(self, state: State) -> None:
+        assert state == {}
+
 
 class FixedReader:
     """A :class:`stemo.pipeline.Reader` whose readings follow from time and track; fails at second ``fails``."""
@@ -177,14 +185,23 @@ class FixedReader:
         self.times.append(time)
         return [self.affect(face.track_id, time) for face in faces]
 
+    def read_all(self, frames: Sequence[tuple[Sequence[Face], float]]) -> list[list[Affect]]:
+        return [self.read(faces, time) for faces, time in frames]
+
     @staticmethod
     def affect(track_id: int, time: float) -> Affect:
         happy = 0.5 + 0.4 * float(np.sin(3 * time + track_id))
         rest = (1 - happy) / 6
         return Affect(tuple(happy if label == "Happy" else rest for label in EMOTIONS), happy - 0.5, happy)
 
+    def state(self) -> State:
+        return {}
 
-class FixedRecognizer:
+    def restore(self, state: State) -> None:
+        assert state == {}
+
+
+class FixedRecognizer(FixedAnalyzer):
     """A :class:`stemo.recognizer.Recognizer` without models: the whole of a mode runs, in a fraction of a second.
 
     ``count`` faces are in every frame; ``meanwhile`` is called with each frame, in the thread that finds faces.
@@ -193,12 +210,13 @@ class FixedRecognizer:
     def __init__(self, count: int = 1, *, meanwhile: Callable[[Frame], object] = lambda _frame: None) -> None:
         from stemo.network.checkpoint import WeightFacts
 
-        self.facts = WeightFacts(name="fixed")
-        self._analyzer, self._meanwhile = FixedAnalyzer(count), meanwhile
+        super().__init__(count)
+        self.facts, self.device = WeightFacts(name="fixed"), "cpu"
+        self._meanwhile = meanwhile
 
     def analyze(self, frame: Frame) -> list[Face]:
         self._meanwhile(frame)
-        return self._analyzer.analyze(frame)
+        return super().analyze(frame)
 
     @contextmanager
     def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:

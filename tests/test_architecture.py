@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 DOORS = {
     "mediapipe": {"faces/landmarks.py"},
     "ultralytics": {"faces/yolo.py", "training/detector.py"},
-    "av": {"capture", "output/video.py", "output/sound.py"},
+    "av": {"capture", "output/video.py", "output/pieces.py", "output/sound.py"},
     "fastapi": {"server"},
     "uvicorn": {"server"},
     "tensorboard": {"training"},
@@ -46,7 +46,14 @@ DOORS = {
     "ray": {"modes/batch/ray_cluster.py"},
 }
 PURE = ("cv2", "PIL", "av", "mediapipe", "pathlib", "yaml")  # what the network knows nothing of
-PURE_BUT = {"checkpoint.py", "export.py"}  # weights are files
+PURE_BUT = {
+    "checkpoint.py",
+    "export.py",
+    "exported.py",
+    "int8.py",
+    "quantising.py",
+    "torch_file.py",
+}  # weights are files
 BANNED = ("utils", "util", "helpers", "helper", "common", "misc", "legacy")
 HEAVY = ("torch", "torchvision", "cv2", "mediapipe", "ultralytics", "fastapi", "av", "pandas", "matplotlib", "PIL")
 

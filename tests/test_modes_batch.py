@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ class Room:
     meanwhile: Callable[[Frame], object] = lambda _frame: None
     read: list[str] = field(default_factory=list)
 
-    def run(self, *, overwrite: bool = False, no_video: bool = True, **given: object) -> int:
+    def run(self, *, overwrite: bool = False, no_video: bool = True, resume: bool = False, **given: object) -> int:
         """One run over the folder; returns its exit code."""
         self.said.clear()
         self.read.clear()
@@ -39,7 +40,8 @@ class Room:
         assert batch is not None
         settings = replace(self.settings, **given)  # type: ignore[arg-type]
         engine = Engine(lambda listed: in_this_process(listed, self._remember))
-        return run_batch(batch, settings, engine, self.said.append, no_video=no_video, overwrite=overwrite)
+        flags = {"no_video": no_video, "overwrite": overwrite, "resume": resume}
+        return run_batch(batch, settings, engine, self.said.append, **flags)
 
     def _remember(self, task: tasks.Task) -> tasks.Outcome:
         self.read.append(task.video.name)
@@ -225,6 +227,32 @@ def test_an_interruption_keeps_what_is_done_and_the_next_run_does_the_rest(room:
     assert room.run() == 0
     assert room.read == ["z Ölçü.mkv"]
     assert len(room.rows("z Ölçü")) == 6
+
+
+def test_an_interrupted_video_is_gone_on_with(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.run(no_video=False)
+    whole = {name: (room.folder / "out" / name).read_bytes() for name in room.files if name.endswith(".json")}
+    shutil.rmtree(room.folder / "out")
+    monkeypatch.setattr("stemo.pipeline.CHECKPOINT", 2)
+    seen: list[int] = []
+
+    def interrupt(frame: Frame) -> None:
+        if frame.index == 3:
+            raise KeyboardInterrupt
+
+    room.meanwhile = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        room.run(no_video=False, resume=True)
+    assert (room.folder / "out" / ".a b.mp4.resume").is_dir()
+    room.meanwhile = lambda frame: seen.append(frame.index)
+    assert room.run(no_video=False, resume=True) == 0
+    assert seen == [2, 3, 4, 0, 1, 2]
+    assert {name: (room.folder / "out" / name).read_bytes() for name in whole} == whole
+    assert room.files == {*whole, "a b.mp4", "z Ölçü.mp4"}
+    (room.folder / "out" / ".a b.mp4.resume").mkdir()  # killed while it removed this
+    assert room.run(no_video=False, resume=True) == 0
+    assert room.read == []
+    assert ".a b.mp4.resume" not in room.files
 
 
 def test_a_fault_of_the_settings_ends_the_run_at_once(room: Room) -> None:

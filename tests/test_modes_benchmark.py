@@ -55,7 +55,22 @@ def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str], monke
     assert set(figures["stages_ms"]) == set(STAGES)
     assert all(value > 0 for value in figures["stages_ms"].values())
     assert figures["frames_per_second"] == pytest.approx(np.median(figures["runs"]))
-    assert set(facts["network_ms"]) == {"onnx", "torch"}
+    assert set(facts["network_ms"]) == {"int8", "onnx", "torch"}
     assert facts["peak_memory_mb"] > 100
     for word in ("machine:", "threads:", "versions:", "network:", "clip.mp4 (320x180)", "whole"):
         assert word in printed
+
+
+@pytest.mark.slow
+def test_many_videos_by_one_and_by_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stemo.modes.benchmark.throughput.VIDEOS", 2)
+    clip, report = make_clip(tmp_path / "clip.mp4", 320, 180, seconds=1), tmp_path / "facts.json"
+    assert main(["--benchmark", str(clip), "--workers", "2", "--output", str(report)]) == 0
+    facts = json.loads(report.read_text())
+    assert facts["videos_per_minute_1"] > 1
+    assert facts["videos_per_minute_2"] > 1
+    assert "2 at a time: " in capsys.readouterr().out
+    (tmp_path / "bad.mp4").write_text("no video")
+    assert main(["--benchmark", str(tmp_path / "bad.mp4"), "--workers", "1"]) == 2

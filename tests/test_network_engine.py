@@ -75,7 +75,7 @@ def test_auto_takes_onnx_on_a_processor_and_torch_elsewhere() -> None:
 
 
 def test_unusable_backends_say_why() -> None:
-    with pytest.raises(ConfigError, match="unknown: expected one of auto, torch, onnx"):
+    with pytest.raises(ConfigError, match="unknown: expected one of auto, torch, onnx, int8"):
         make_engine(Network(), Preprocessing(), CPU, "tensorrt")
     with pytest.raises(ConfigError, match="another input"):
         make_engine(Network(), Preprocessing(gray=False), CPU, "onnx")

@@ -120,3 +120,24 @@ def test_the_buffer_forgets_only_what_it_no_longer_needs(steps: list[float]) -> 
     expected = nearest_places(times, 16, BUFFER_FPS)
     assert buffer.clip().average.flatten().tolist() == [float(place) for place in expected]
     assert len(buffer.items) <= 1 + len([t for t in times if t > time - 16 / BUFFER_FPS]) + 1
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_frames_in_a_row_are_read_as_each_by_itself(network: Network, backend: str) -> None:
+    """Faces come, cross a long gap and go; what is left in the buffers is the same as well."""
+    together = StreamReader(network, Preprocessing(), torch.device("cpu"), backend)
+    alone = StreamReader(network, Preprocessing(), torch.device("cpu"), backend)
+    times = [0.0, 0.04, 0.08, 0.12, 3.0, 3.04, 3.08]
+    tracks = [(1,), (1, 2), (), (2, 1), (2,), (), (3, 2)]
+    frames = [
+        ([observation(10 * place + track, track) for track in shown], time)
+        for place, (shown, time) in enumerate(zip(tracks, times, strict=True))
+    ]
+    at_once = [row for group in (frames[:4], frames[4:]) for row in together.read_all(group)]
+    one_by_one = [alone.read(faces, time) for faces, time in frames]
+    assert [len(rows) for rows in at_once] == [len(shown) for shown in tracks]
+    for rows, others in zip(at_once, one_by_one, strict=True):
+        for (probabilities, *affect), (expected, *other) in zip(rows, others, strict=True):
+            torch.testing.assert_close(torch.tensor([*probabilities, *affect]), torch.tensor([*expected, *other]))
+    assert set(together.buffers) == set(alone.buffers)
+    assert all(together.buffers[track].times == alone.buffers[track].times for track in alone.buffers)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from fakes import ArraySource, CollectSink, FixedAnalyzer, FixedReader, stamp
 
 from stemo.errors import InputError, OutputError, StemoError, TruncatedError
 from stemo.insight.smoothing import Ema, MovingAverage
-from stemo.pipeline import DEPTH, Pipeline, Smoother, deliver
+from stemo.pipeline import CHECKPOINT, DEPTH, Found, Pipeline, Smoother, deliver, groups
 from stemo.records import Face, Frame, FrameResult, SceneObject
 
 Stages = Callable[[], list[threading.Thread]]
@@ -67,6 +67,37 @@ def test_overlapped_results_equal_the_synchronous_ones(smoother: Any) -> None:
     ]
     assert len(ways[0]) == COUNT
     assert ways[0] == ways[1]
+
+
+@pytest.mark.parametrize("batch", [2, 4, 7, 100])
+def test_frames_read_at_once_have_the_results_of_each_by_itself(batch: int) -> None:
+    alone = pipeline(count=2, empty=EMPTY)
+    together = replace(pipeline(count=2, empty=EMPTY), batch=batch)
+    ways = [[facts(result) for result in way.results(ArraySource(IMAGES))] for way in (alone, together)]
+    assert ways[0] == ways[1]
+
+
+def found(indices: Iterable[int], error: Exception | None = None) -> Iterator[Found]:
+    for index in indices:
+        yield Found(Frame(index, index / 25, IMAGES[0]), [], (), None)
+    if error is not None:
+        raise error
+
+
+def test_a_checkpoint_begins_a_group() -> None:
+    begin = CHECKPOINT - 6
+    lists = [[item.frame.index for item in group] for group in groups(found(range(begin, CHECKPOINT + 7)), 4)]
+    resumed = [[item.frame.index for item in group] for group in groups(found(range(CHECKPOINT, CHECKPOINT + 7)), 4)]
+    assert lists[2:] == resumed
+    assert [number for group in lists for number in group] == list(range(begin, CHECKPOINT + 7))
+    assert max(len(group) for group in lists) == 4
+
+
+def test_what_came_before_an_exception_is_read() -> None:
+    grouped = groups(found(range(6), InputError("broken on purpose")), 4)
+    assert [len(next(grouped)), len(next(grouped))] == [4, 2]
+    with pytest.raises(InputError):
+        next(grouped)
 
 
 @pytest.mark.parametrize("overlapped", [False, True])

@@ -16,7 +16,8 @@ from stemo.cli import build_parser
 
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
-CHEAP = ([], ["--help"], ["--demo"])  # what is run; the rest would need the reader's own files, camera or an hour
+# what is run; the rest would need the reader's own files, camera or an hour
+CHEAP = ([], ["--help"], ["--demo"], ["--export", "onnx"])
 
 
 def commands() -> Iterator[list[str]]:
@@ -80,3 +81,6 @@ def test_the_cheap_commands_run(call: list[str], tmp_path: Path) -> None:
     if "--demo" in call:
         made = {path.name for path in (tmp_path / "demo").iterdir()}
         assert {"demo.mp4", "demo_results.json", "demo_meta.json", "demo_contact.png"} <= made
+    if "--export" in call:
+        made = {path.name for path in (tmp_path / "export").iterdir()}
+        assert {"stemo_base_step.onnx", "stemo_base_clip.onnx", "stemo_base_step.onnx.json"} <= made

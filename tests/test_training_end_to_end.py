@@ -12,6 +12,7 @@ import torch
 from stemo import Recognizer
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.network.checkpoint import load_weights
+from stemo.network.clips import NetworkClips
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
 from stemo.network.preprocessing import Preprocessing
 from stemo.records import EMOTIONS, Box, Face, Frame, Image
@@ -41,6 +42,10 @@ class Lightness(FaceNetwork):
         return Prediction(logits, now, now, torch.ones(len(now), 16))
 
 
+def lightness() -> NetworkClips:
+    return NetworkClips(Lightness(), Preprocessing(), CPU)
+
+
 class Finder:
     """Finds what ``faces`` says of a picture, and inverts it as the crop."""
 
@@ -60,13 +65,13 @@ def still(value: int) -> Still:
 def test_the_crop_of_the_face_is_read_and_not_the_picture() -> None:
     finder = Finder(lambda image: [] if image[0, 0, 0] == 128 else [(0, 0, 50, 60)])
     values = [10, 128, 250] * 30  # more than a batch
-    classes = read_photos(Lightness(), [still(value) for value in values], finder, Preprocessing(), CPU)
+    classes = read_photos(lightness(), [still(value) for value in values], finder)
     expected = {10: EMOTIONS.index("Happy"), 128: UNREAD, 250: EMOTIONS.index("Sad")}
     assert classes.tolist() == [expected[value] for value in values]
 
 
 def test_no_face_at_all() -> None:
-    classes = read_photos(Lightness(), [still(10)], Finder(lambda _: []), Preprocessing(), CPU)
+    classes = read_photos(lightness(), [still(10)], Finder(lambda _: []))
     assert classes.tolist() == [UNREAD]
     figures = compare([3], classes, [3])
     assert (figures["n"], figures["found"], figures["accuracy"]) == (1, 0, 0.0)
@@ -125,5 +130,5 @@ def test_photos_are_read_as_the_library_reads_them(photo: Image, fresh_weights: 
         single = Still("a", pictures[0], one_hot(0), 0.0, 0.0, 0, "", "a")
         (read,) = recognizer.image(pictures[0])
         assert read.raw is not None
-        classes = read_photos(network, [single], analyzer, facts.preprocessing, CPU)
+        classes = read_photos(NetworkClips(network, facts.preprocessing, CPU), [single], analyzer)
     assert [EMOTIONS[place] for place in classes] == [read.raw.emotion]

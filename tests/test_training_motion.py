@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from stemo.network.clips import NetworkClips
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
 from stemo.network.preprocessing import Preprocessing
 from stemo.records import EMOTIONS
@@ -41,7 +42,8 @@ def rising(label: int, count: int = 3) -> list[LabelledSequence]:
 def scores(network: FaceNetwork, label: int) -> dict[str, float]:
     sequences = rising(label)
     landmarks = [np.zeros((4, 205), np.float32)] * len(sequences)
-    return read_movement(network, Preprocessing(), sequences, landmarks, torch.device("cpu")).scores()
+    reader = NetworkClips(network, Preprocessing(), torch.device("cpu"))
+    return read_movement(reader, sequences, landmarks).scores()
 
 
 def test_a_network_that_follows_scores_everything() -> None:

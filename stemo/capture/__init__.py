@@ -13,17 +13,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stemo.capture.source import Source, SourceInfo
+from stemo.capture.source import Recording, Source, SourceInfo
 from stemo.errors import InputError
 
 if TYPE_CHECKING:
     from stemo.capture.camera import Camera
     from stemo.capture.live import Latest, latest
 
-__all__ = ["Camera", "Latest", "Source", "SourceInfo", "latest", "open_source"]
+__all__ = ["Camera", "Latest", "Recording", "Source", "SourceInfo", "latest", "open_source"]
 
 
-def open_source(spec: str | Path, *, start: float | None = None, end: float | None = None) -> Source:
+def open_source(spec: str | Path, *, start: float | None = None, end: float | None = None) -> Recording:
     """Open a video file, an image, a folder of images or a stream address (``scheme://...``) for one pass.
 
     Only frames with ``start <= time < end`` come out; both are seconds on the clock of :attr:`Frame.time`.

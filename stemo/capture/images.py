@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,24 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", "
 FOLDER_RATE = Fraction(25)
 
 
-class ImageFolder(Closing):
+class Pictures(Closing):
+    """What a folder of images and a single one have in common."""
+
+    def __init__(self, files: list[Path], path: Path, kind: str, start: float | None, end: float | None) -> None:
+        self._timed = _select(files, path, start, end)
+        self._skipped = 0
+        self.info = _describe(self._timed, path, kind)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, (time, file) in islice(enumerate(self._timed), self._skipped, None):
+            yield Frame(index, time, fit(read_image(file), self.info.width, self.info.height))
+
+    def skip(self, count: int) -> None:
+        """Leave out the first ``count`` images; the others keep index and time."""
+        self._skipped = count
+
+
+class ImageFolder(Pictures):
     """The images of a folder in natural order, 1/25 s apart, all fitted into the size of the first.
 
     Only ``start <= time < end`` comes out. Raises :class:`InputError` where there is no image, or none in the range;
@@ -39,22 +57,14 @@ class ImageFolder(Closing):
                 f"folder {str(path)!r} has no images: expected files ending in {', '.join(sorted(SUFFIXES))}, "
                 f"got none of them. Give the folder that holds the images itself."
             )
-        self._timed = _select(files, path, start, end)
-        self.info = _describe(self._timed, path, "folder")
-
-    def __iter__(self) -> Iterator[Frame]:
-        return _frames(self._timed, self.info)
+        super().__init__(files, path, "folder", start, end)
 
 
-class StillImage(Closing):
+class StillImage(Pictures):
     """One image as a source of a single frame at time 0; raises :class:`InputError` where it cannot be read."""
 
     def __init__(self, path: Path, *, start: float | None = None, end: float | None = None) -> None:
-        self._timed = _select([path], path, start, end)
-        self.info = _describe(self._timed, path, "image")
-
-    def __iter__(self) -> Iterator[Frame]:
-        return _frames(self._timed, self.info)
+        super().__init__([path], path, "image", start, end)
 
 
 def read_image(path: Path) -> Image:
@@ -89,11 +99,6 @@ def _to_rgb(opened: Opened) -> Image:
         eight = np.clip(gray * (255 / 65535) if gray.max() > 255 else gray, 0, 255).round().astype(np.uint8)
         return np.stack([eight] * 3, axis=-1)
     return np.asarray(opened.convert("RGB"))
-
-
-def _frames(timed: list[tuple[float, Path]], info: SourceInfo) -> Iterator[Frame]:
-    for index, (time, file) in enumerate(timed):
-        yield Frame(index, time, fit(read_image(file), info.width, info.height))
 
 
 def _select(files: list[Path], path: Path, start: float | None, end: float | None) -> list[tuple[float, Path]]:

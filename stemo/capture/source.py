@@ -55,6 +55,14 @@ class Source(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
+class Recording(Source, Protocol):
+    """A source that can be read again, and then from any place on."""
+
+    def skip(self, count: int) -> None:
+        """Leave out the first ``count`` frames; the others keep index and time. For a source not yet iterated."""
+        ...
+
+
 class Closing:
     """Makes a context manager of anything with a ``close``."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -83,15 +83,21 @@ class VideoSource(Closing):
             self._frames = chain([first], frames)
             self._turns = round(first[1].rotation / 90) % 4
             self.info = self._describe(first[1], start, end)
+            self._skipped = 0
         except BaseException:
             self.close()
             raise
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, (time, frame) in enumerate(self._frames):
+        # what is skipped is decoded all the same: what comes after must be the same picture, bit for bit
+        for index, (time, frame) in islice(enumerate(self._frames), self._skipped, None):
             yield Frame(index, time, fit(self._picture(frame), self.info.width, self.info.height))
         if self._decoder.damage:
             raise TruncatedError(self._broken("The frames that decode have been kept; copy or download it again."))
+
+    def skip(self, count: int) -> None:
+        """Leave out the first ``count`` frames; the others keep index and time. For a source not yet iterated."""
+        self._skipped = count
 
     def close(self) -> None:
         """Release the decoder and the file or connection."""

@@ -18,7 +18,7 @@ from stemo.faces.detection import Detectors, check_detector, open_detectors
 from stemo.faces.finding import FaceFinder
 from stemo.faces.landmarks import Landmarker
 from stemo.faces.tracking import Tracker
-from stemo.records import Face, Frame, Image
+from stemo.records import Face, Frame, Image, State
 
 CLOSE_UP_THRESHOLD = 0.3
 LOG = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class FaceAnalyzer:
             )
         check_detector(detector, face_weights)
         self._closing = ExitStack()
+        self._landmarkers: list[Landmarker] = []
         self._video = video
         try:
             model = _landmarker(landmarker, detector)
@@ -71,6 +72,28 @@ class FaceAnalyzer:
         found = self._finder.find(frame, self._tracker.expected(frame.time), cut=cut)
         aligned = [replace(face, crop=align(frame.image, face.landmarks, face.box)) for face in found]
         return self._tracker.update(aligned, frame.time, cut=cut)
+
+    def forget(self) -> None:
+        """Drop what the native models follow, which cannot be put into a :meth:`state`; ids and tracks stay."""
+        for landmarker in self._landmarkers:
+            landmarker.forget()
+
+    def state(self) -> State:
+        """Everything remembered of the stream, right after :meth:`forget`."""
+        return {
+            "landmarkers": [landmarker.state() for landmarker in self._landmarkers],
+            "finder": self._finder.state(),
+            "tracker": self._tracker.state(),
+            "cuts": self._cuts.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`; for an analyzer with the same settings that has seen no frame yet."""
+        for landmarker, kept in zip(self._landmarkers, state["landmarkers"], strict=True):
+            landmarker.restore(kept)
+        self._finder.restore(state["finder"])
+        self._tracker.restore(state["tracker"])
+        self._cuts.restore(state["cuts"])
 
     def close(self) -> None:
         """Frees the native models. Closing twice is fine."""
@@ -96,6 +119,7 @@ class FaceAnalyzer:
     def _kept(self, make: Callable[[], Landmarker]) -> Landmarker:
         made = make()
         self._closing.callback(made.close)
+        self._landmarkers.append(made)
         return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from stemo.records import Array, Image
+from stemo.records import Array, Image, State
 
 SIDE = 16
 DIFFERENT = 14.0  # mean absolute difference of gray thumbnails, of 255: dark scenes differ by as little as 24
@@ -23,6 +23,14 @@ class CutDetector:
         now = thumbnail(image)
         before, self._before = self._before, now
         return before is not None and different(before, now)
+
+    def state(self) -> State:
+        """The thumbnail of the frame before, or ``None``."""
+        return {"before": self._before}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        self._before = state["before"]
 
 
 def thumbnail(image: Image) -> Array:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from stemo.faces.detection import Detector
 from stemo.faces.regions import Window, closest, iou, merge, same_face, zoom
-from stemo.records import Face, Frame, Image
+from stemo.records import Face, Frame, Image, State
 
 SAME = 0.3  # least IoU between a known face and its next sight
 NEW = 0.6  # least score of a new face with landmarks
@@ -64,6 +64,14 @@ class FaceFinder:
         if len(faces) < self._max_faces and self._agenda.due(frame.time, len(faces), cut):
             faces = self._survey(frame, faces)
         return _most_important(faces, known, self._max_faces)
+
+    def state(self) -> State:
+        """When the next survey is due."""
+        return self._agenda.state()
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        self._agenda.restore(state)
 
     def _whole(self, known: int) -> Reader:
         return self._solo if self._max_faces == 1 or known == 1 else self._many
@@ -131,6 +139,14 @@ class Agenda:
         self._best = found
         self._calm = CALM_EVERY if gained or self._last is None else min(self._calm * 2, CALM_MOST)
         self._last = time
+
+    def state(self) -> State:
+        """The last survey, what it found, and the time to the next."""
+        return {"last": self._last, "calm": self._calm, "best": self._best}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        self._last, self._calm, self._best = state["last"], state["calm"], state["best"]
 
 
 def _rescored(face: Face, seen: Sequence[Face]) -> Face:

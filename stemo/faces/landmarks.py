@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from stemo.errors import WeightsError
-from stemo.records import Array, Box, Face, Image
+from stemo.records import Array, Box, Face, Image, State
 
 LANDMARKS = 478
 BLENDSHAPES = 52
 SILENCE = threading.RLock()
+BLANK = np.zeros((64, 64, 3), np.uint8)  # a picture without a face
 
 
 class Landmarker:
@@ -56,6 +57,22 @@ class Landmarker:
         height, width = packed.shape[:2]
         return result_faces(result, width, height)
 
+    def forget(self) -> None:
+        """Read the next picture as the first of a stream: no face is followed into it, nothing smoothed with it.
+
+        MediaPipe keeps a face and its filters only as long as it sees that face, so a blank picture ends both.
+        """
+        if self._video:
+            self.read(BLANK, time=-1.0)
+
+    def state(self) -> State:
+        """The clock, which is all that there is after :meth:`forget`."""
+        return {"milliseconds": self._milliseconds}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`; for a landmarker that has read nothing yet."""
+        self._milliseconds = state["milliseconds"]
+
     def _detect(self, picture: Any, time: float) -> Any:
         return self._native.detect_for_video(picture, self._tick(time)) if self._video else self._native.detect(picture)
 
@@ -77,7 +94,7 @@ class Landmarker:
 
     def _warm_up(self) -> None:
         # the graph's threads log on their first picture: let them do so while stderr is quiet
-        self.read(np.zeros((64, 64, 3), np.uint8), time=-1.0)
+        self.read(BLANK, time=-1.0)
 
 
 class BoxFinder:
@@ -90,7 +107,7 @@ class BoxFinder:
     def __init__(self, model: Path, *, threshold: float = 0.5) -> None:
         with _quiet():
             self._native = _create_detector(model, threshold)
-        self.detect(np.zeros((64, 64, 3), np.uint8))
+        self.detect(BLANK)
         self._finalizer = weakref.finalize(self, _release, self._native)
 
     def detect(self, image: Image) -> list[Face]:

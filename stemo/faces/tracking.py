@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stemo.faces.regions import centre, iou
-from stemo.records import Array, Box, Face, Image
+from stemo.records import Array, Box, Face, Image, State
 
 KEEP = 1.0  # seconds that an absent face keeps its id
 EXPECT = 0.3  # seconds that an absent face is still looked for where it should be
@@ -44,7 +44,7 @@ class Tracker:
     def __init__(self, *, keep: float = KEEP) -> None:
         self._keep = keep
         self._tracks: dict[int, Track] = {}
-        self._next = 1
+        self._next: int = 1
 
     def expected(self, time: float) -> list[Face]:
         """The faces seen until just now, moved to where they should be at ``time`` in seconds."""
@@ -64,6 +64,21 @@ class Tracker:
             self._tracks = {id: self._tracks[id] for id in matched.values()}
         seen = [self._note(face, matched.get(column), time, cut) for column, face in enumerate(faces)]
         return sorted(seen, key=lambda face: face.track_id)
+
+    def state(self) -> State:
+        """The next id, and the tracks in their order: of their faces what later ones are compared with."""
+        tracks = [
+            (id, track.face.box, track.face.score, track.time, track.looks, track.speed)
+            for id, track in self._tracks.items()
+        ]
+        return {"next": self._next, "tracks": tracks}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        self._next = state["next"]
+        self._tracks = {
+            id: Track(Face(box, score), time, looks, speed) for id, box, score, time, looks, speed in state["tracks"]
+        }
 
     def _forget(self, time: float) -> None:
         if any(time < track.time for track in self._tracks.values()):

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from dataclasses import astuple
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from stemo.errors import ConfigError
-from stemo.records import Affect, Box
+from stemo.records import Affect, Box, State
 
 FORGET_AFTER = 1.0  # seconds
 T = TypeVar("T")
@@ -58,6 +59,14 @@ class MovingAverage:
         """``box`` unchanged: a moving average would let it trail behind the face."""
         return box
 
+    def state(self) -> State:
+        """The last readings of every track."""
+        return {"readings": self._tracks.state(lambda recent: [astuple(affect) for affect in recent])}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        self._tracks.restore(state["readings"], lambda recent, kept: recent.extend(Affect(*one) for one in kept))
+
 
 class Ema:
     """Exponential moving average: ``alpha`` (0 < alpha <= 1) is the weight of the newest reading; 1 changes nothing.
@@ -85,6 +94,18 @@ class Ema:
         x1, y1, x2, y2 = self._boxes.get(track_id, time).blend(np.asarray(box, dtype=np.float64), self._alpha).tolist()
         return (x1, y1, x2, y2)
 
+    def state(self) -> State:
+        """The running averages of every track."""
+        return {name: tracks.state(_Average.read) for name, tracks in self._kinds()}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        for name, tracks in self._kinds():
+            tracks.restore(state[name], _Average.set)
+
+    def _kinds(self) -> tuple[tuple[str, _Tracks[_Average]], ...]:
+        return ("readings", self._affects), ("boxes", self._boxes)
+
 
 class _Average:
     """One running vector."""
@@ -95,6 +116,12 @@ class _Average:
     def blend(self, vector: np.ndarray, alpha: float) -> np.ndarray:
         self.value = vector if self.value is None else self.value + alpha * (vector - self.value)
         return self.value
+
+    def read(self) -> np.ndarray | None:
+        return self.value
+
+    def set(self, value: np.ndarray | None) -> None:
+        self.value = value
 
 
 class _Tracks(Generic[T]):
@@ -113,6 +140,14 @@ class _Tracks(Generic[T]):
         state = self._make() if state is None else state
         self._states[track_id] = (time, state)
         return state
+
+    def state(self, read: Callable[[T], Any]) -> list[tuple[int, float, Any]]:
+        return [(key, seen, read(state)) for key, (seen, state) in self._states.items()]
+
+    def restore(self, kept: list[tuple[int, float, Any]], put: Callable[[T, Any], None]) -> None:
+        self._states = {key: (seen, self._make()) for key, seen, _ in kept}
+        for key, _, state in kept:
+            put(self._states[key][1], state)
 
     def __len__(self) -> int:
         return len(self._states)

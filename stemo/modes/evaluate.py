@@ -17,12 +17,15 @@ from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.stills import still_landmarker
 from stemo.modes.scored import Scored, was_held_back
 from stemo.modes.telling import told
-from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights
-from stemo.network.model import FaceNetwork
+from stemo.network.checkpoint import SHIPPED, WeightFacts
+from stemo.network.clips import ClipReader, NetworkClips
+from stemo.network.engine import make_engine
+from stemo.network.exported import ExportedNetwork, open_weights
+from stemo.network.int8 import find_twin
 from stemo.recognizer import choose_device
 from stemo.training.datasets import Still
 from stemo.training.end_to_end import Classes, read_photos
-from stemo.training.evaluation import groups_of, predict_stills
+from stemo.training.evaluation import groups_of, read_stills
 from stemo.training.landmark_memory import LandmarkMemory
 from stemo.training.layouts import load_any
 from stemo.training.report.curves import RunCurve, read_run
@@ -59,18 +62,18 @@ def run_evaluate(request: Request, settings: RecognitionSettings, say: Say) -> i
     Faces that have real valence and arousal are scored on these too; data that have nothing else get their figures
     without a page.
     """
-    device = choose_device(settings.device)
+    device = choose_device(settings.device, settings.weights)
     weights = Path(settings.weights) if settings.weights else SHIPPED
-    network, facts = load_weights(weights)
+    reader, facts = open_clips(weights, device, settings.backend)
     stills, curves = _checked(request, weights, facts)
-    photos = _photos(network, stills, facts, settings, device) if request.end_to_end else None
+    photos = _photos(reader, stills, settings, device) if request.end_to_end else None
     with LandmarkMemory(still_landmarker(locate("face_landmarker", _path(settings.landmarker)))) as memory:
         landmarks = memory.features(still.image for still in tqdm(stills, "landmarks", disable=None))
-        prediction = predict_stills(network, stills, landmarks, facts.preprocessing, device)
+        prediction = read_stills(reader, stills, landmarks)
         which = request.data, request.split, request.held_back
-        scored = Scored(*which, network, facts, stills, landmarks, prediction, photos, settings.detector)
+        scored = Scored(*which, reader, facts, stills, landmarks, prediction, photos, settings.detector)
         metrics, findings = scored.figures(request.groups, curves)
-        if motion := scored.motion(memory, device):
+        if motion := scored.motion(memory):
             metrics["motion"] = motion
     for line in told(scored, metrics, findings):
         say(line)
@@ -122,12 +125,20 @@ def only_held_back(data: Path, stills: Sequence[Still], facts: WeightFacts) -> S
     return kept
 
 
+def open_clips(weights: Path, device: torch.device, backend: str) -> tuple[ClipReader, WeightFacts]:
+    """What reads clips with these weights, run by ``backend`` on ``device``, and what the weights say of themselves."""
+    network, facts = open_weights(weights)
+    if isinstance(network, ExportedNetwork):
+        network.check(backend, device)
+        return network, facts
+    # figures are those of the weights themselves, unless the twin's are asked for
+    twin = find_twin(weights, facts) if backend == "int8" else None
+    engine = make_engine(network, facts.preprocessing, device, backend, twin)
+    return NetworkClips(network, facts.preprocessing, device, engine), facts
+
+
 def _photos(
-    network: FaceNetwork,
-    stills: Sequence[Still],
-    facts: WeightFacts,
-    settings: RecognitionSettings,
-    device: torch.device,
+    reader: ClipReader, stills: Sequence[Still], settings: RecognitionSettings, device: torch.device
 ) -> Classes:
     with FaceAnalyzer(
         settings.faces,
@@ -137,7 +148,7 @@ def _photos(
         device=str(device),
         video=False,
     ) as analyzer:
-        return read_photos(network, stills, analyzer, facts.preprocessing, device)
+        return read_photos(reader, stills, analyzer)
 
 
 def _write(output: Path, metrics: Mapping[str, Any], findings: Findings | None) -> Path:

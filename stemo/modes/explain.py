@@ -15,12 +15,14 @@ from stemo.faces.alignment import crop_matrix
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.geometry import BLENDSHAPE_NAMES, KEY_POINTS
 from stemo.modes.video import check_not_input, make_recognizer, open_writer, with_progress
+from stemo.network.exported import ExportedNetwork
+from stemo.network.model import FaceNetwork
 from stemo.output.explanation import ExplanationDisplay, FaceExplanation
 from stemo.output.pending import Pending, write_png
 from stemo.output.video import VideoWriter
 from stemo.pipeline import Overlap, Smoother
 from stemo.processors import share_processors
-from stemo.recognizer import observe
+from stemo.recognizer import Recognizer, observe
 from stemo.records import Affect, Array, Face, Frame
 from stemo.training.explanation import Explainer, Explanation, Look, blendshape_scores, point_scores
 
@@ -83,11 +85,14 @@ def run_explain(
         check_ending(output, still)
         check_not_input(output, source)
         recognizer = make_recognizer(settings)
+        network = differentiable(recognizer)
+        if settings.backend == "onnx":
+            say("explaining takes gradients: PyTorch runs the network here, not ONNX Runtime")
         labels = recognizer.facts.labels
         explainer = FrameExplainer(
-            Explainer(recognizer.network, recognizer.facts.preprocessing, recognizer.device),
+            Explainer(network, recognizer.facts.preprocessing, recognizer.device),
             labels,
-            float(recognizer.network.temperature),
+            float(network.temperature),
             recognizer.smoother(),
             find_label(emotion, labels),
         )
@@ -98,6 +103,16 @@ def run_explain(
             explain_video(source, open_writer(source, output, settings, overwrite), analyzer, explainer)
         say(f"wrote {output}")
     return 0
+
+
+def differentiable(recognizer: Recognizer) -> FaceNetwork:
+    """The recogniser's network. Raises :class:`ConfigError` for an exported one, which has no gradients."""
+    if isinstance(recognizer.network, ExportedNetwork):
+        raise ConfigError(
+            f"weights {recognizer.facts.name!r} are an ONNX file, which has no gradients: --explain expected a "
+            ".safetensors file. Give the weights that it was exported from."
+        )
+    return recognizer.network
 
 
 def explain_video(source: Source, writer: VideoWriter, analyzer: FaceAnalyzer, explainer: FrameExplainer) -> None:

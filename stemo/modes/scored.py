@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from stemo.network.checkpoint import WeightFacts
-from stemo.network.model import FaceNetwork, Prediction
+from stemo.network.clips import ClipReader
+from stemo.network.model import Prediction
 from stemo.records import EMOTIONS
 from stemo.training.affect_metrics import affect_facts, score_stills
 from stemo.training.collection import is_held_back
@@ -36,7 +36,7 @@ class Scored:
     data: Path
     split: str | None
     held_back: bool
-    network: FaceNetwork
+    reader: ClipReader
     facts: WeightFacts
     stills: Sequence[Still]
     landmarks: np.ndarray  # (n 205), nan where none were found
@@ -82,7 +82,7 @@ class Scored:
     ) -> tuple[dict[str, Any], Findings]:
         stills = [self.stills[place] for place in labelled]
         prediction = Prediction(*(part[list(labelled)] for part in self.prediction))
-        probabilities = self.network.probabilities(prediction)
+        probabilities = self.reader.probabilities(prediction)
         evaluation = evaluation_of(
             stills,
             probabilities,
@@ -100,7 +100,7 @@ class Scored:
             metrics["end_to_end"] = {"detector": self.detector, **read}
         return metrics, Findings(evaluation, run, affect, compared(metrics))
 
-    def motion(self, memory: LandmarkMemory, device: torch.device) -> dict[str, Any]:
+    def motion(self, memory: LandmarkMemory) -> dict[str, Any]:
         """How readings move from onset to apex, where the data are sequences; else nothing."""
         read = open_data(self.data).sequences
         if read is None or self.facts.labels != EMOTIONS:
@@ -111,7 +111,7 @@ class Scored:
         if not sequences:
             return {}
         landmarks = [memory.features(one.images) for one in sequences]
-        return read_movement(self.network, self.facts.preprocessing, sequences, landmarks, device).scores()
+        return read_movement(self.reader, sequences, landmarks).scores()
 
 
 def was_held_back(still: Still, facts: WeightFacts) -> bool:

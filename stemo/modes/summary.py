@@ -16,7 +16,7 @@ from stemo.network.model import FaceNetwork
 
 def run_summary(architecture: str, size: str, weights: str | None, overwrite: bool, say: Callable[[str], None]) -> int:
     """Print the table; with ``weights``, write the shipped weights there (fresh ones where none are shipped)."""
-    network, facts = _network(architecture, size)
+    network, facts = shipped_or_fresh(architecture, size)
     costs = part_costs(network, facts.input_size)
     total = sum(cost.parameters for cost in costs)
     macs = sum(cost.macs for cost in costs)
@@ -42,7 +42,7 @@ def run_summary(architecture: str, size: str, weights: str | None, overwrite: bo
     return 0
 
 
-def _network(architecture: str, size: str) -> tuple[FaceNetwork, WeightFacts]:
+def shipped_or_fresh(architecture: str, size: str) -> tuple[FaceNetwork, WeightFacts]:
     """The shipped network of that kind, or a fresh one."""
     described, name = describe(architecture, size), name_of(architecture, size)
     shipped = SHIPPED.with_name(f"{name}.safetensors")

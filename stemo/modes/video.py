@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -17,13 +19,16 @@ from stemo.capture import Source, open_source
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
 from stemo.modes.live import stopping, until
+from stemo.modes.resume import Work, check_resumable, identify, leave_finished, note_work, remove_work
+from stemo.modes.standing import Place, formats, judge
 from stemo.output.contact import ContactSheet
 from stemo.output.data import output_name
 from stemo.output.hud import Hud
 from stemo.output.meta import write_meta
+from stemo.output.pieces import PiecedVideo
 from stemo.output.sinks import RowSink, VideoSink
 from stemo.output.video import VideoWriter
-from stemo.pipeline import Scene, Sink, deliver
+from stemo.pipeline import Resumable, Scene, Sink, deliver
 from stemo.processors import share_processors
 from stemo.recognizer import Recognizer
 
@@ -39,6 +44,7 @@ def run_video(
     overwrite: bool,
     say: Say,
     *,
+    resume: bool = False,
     contact_sheet: bool = False,
     started: float | None = None,
     recognizer: Recognizer | None = None,
@@ -46,58 +52,115 @@ def run_video(
 ) -> int:
     """Read ``spec`` into ``output`` and the files beside it; returns 0. Raises :class:`StemoError` otherwise.
 
-    ``started`` (:func:`time.monotonic`) is when the command began, for the report of its start-up. ``recognizer`` is
-    one that these settings made, where there is one already; ``bar`` shows the progress on a terminal.
+    ``resume`` leaves what a killed run can go on from, and goes on where there is such. ``started``
+    (:func:`time.monotonic`) is when the command began, for the report of its start-up. ``recognizer`` is one that these
+    settings made, where there is one already; ``bar`` shows the progress on a terminal.
 
     Where the input ends early, everything decoded is kept and the error comes after the files are finished.
     """
     started = started or time.monotonic()
     share_processors()
     output = output or default_output(spec)
+    if resume:
+        check_resumable(spec)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(spec, start=settings.start, end=settings.end))
         check_output(output, no_video, source)
         recognizer = recognizer or make_recognizer(settings)
-        data = RowSink(output, formats(settings), overwrite=overwrite, labels=recognizer.facts.labels)
-        sinks: list[Sink] = [data]
+        place = Place(Path(os.path.abspath(source.info.name)), output, settings, no_video, resume)
+        work = None
+        if resume:
+            standing = judge(place, recognizer.facts.sha256, overwrite)
+            if standing.finished:
+                return leave_finished(place, say)
+            identity = identify(place, recognizer.facts.sha256, str(recognizer.device))
+            work = stack.enter_context(Work(place, identity, say))
+            # what is there was left unfinished by the same run, if it is not refused
+            overwrite = overwrite or work.begun or not standing.refusal
+        else:
+            note_work(place, say)
+        sinks = Sinks(source, place, overwrite, contact_sheet, recognizer.facts.labels, work)
         try:
-            if not no_video:
-                sinks.insert(0, video_sink(source, output, settings, overwrite, contact_sheet))
             scene = open_scene(settings, bool(settings.objects), stack, say)
             pipeline = stack.enter_context(recognizer.stages(scene))
+            order = sinks.order if work is None else [work.enter(pipeline, source, sinks.parts), *sinks.order]
         except BaseException:
-            for sink in sinks:
-                sink.abort()
+            sinks.abort()
             raise
-        ready = time.monotonic()
+        ready, begun, counts = time.monotonic(), sinks.rows.counts["frames"], sinks.rows.counts
         complete, stop = False, threading.Event()
         with stopping(stop):
             try:
-                results = stack.enter_context(closing(pipeline.results(source)))
-                deliver(until(stop, with_progress(results, source) if bar else results), sinks)
+                results = stack.enter_context(closing(pipeline.results(source, resumable=resume)))
+                shown = with_progress(results, source, begun) if bar else results
+                deliver(until(stop, shown), order, begun=begun > 0)
                 complete = True
             finally:
-                if data.counts["frames"]:
-                    write_meta(
-                        output,
-                        source=describe(source),
-                        fps=source.info.fps,
-                        model=asdict(recognizer.facts),
-                        settings=asdict(settings),
-                        counts=data.counts,
-                        complete=complete,
-                        overwrite=True,
-                    )
-        passed = time.monotonic() - ready
-        frames = data.counts["frames"]
-        say(
-            f"{frames} frames, {data.counts['rows']} rows, {data.counts['tracks']} faces in {passed:.1f} s "
-            f"({frames / max(passed, 1e-9):.1f} frames/s, start-up {ready - started:.1f} s)"
-        )
-        paths = ([] if no_video else [output]) + [writer.path for writer in data.writers]
-        paths.append(output_name(output, "meta.json"))
-        say("wrote " + ", ".join(str(path) for path in paths))
+                if counts["frames"]:
+                    _write_meta(place, source, recognizer, counts, complete)
+        say(_summary(counts, begun, time.monotonic() - ready, ready - started))
+        say("wrote " + ", ".join(str(path) for path in (*place.files, place.meta)))
+    if not resume:
+        remove_work(place)  # of a run of the same output that was interrupted: this one has replaced it
     return 0
+
+
+def _write_meta(
+    place: Place, source: Source, recognizer: Recognizer, counts: Mapping[str, int], complete: bool
+) -> None:
+    write_meta(
+        place.output,
+        source=describe(source),
+        fps=source.info.fps,
+        model=asdict(recognizer.facts),
+        settings=asdict(place.settings),
+        counts=counts,
+        complete=complete,
+        overwrite=True,
+    )
+
+
+def _summary(counts: Mapping[str, int], begun: int, passed: float, start_up: float) -> str:
+    """What was read in ``passed`` seconds, of which the first ``begun`` frames were read before."""
+    speed = (counts["frames"] - begun) / max(passed, 1e-9)
+    return (
+        f"{counts['frames']} frames, {counts['rows']} rows, {counts['tracks']} faces in {passed:.1f} s "
+        f"({speed:.1f} frames/s, start-up {start_up:.1f} s)"
+    )
+
+
+class Sinks:
+    """What a run writes, opened: rows, and a video where there is to be one. ``parts`` are what ``work`` resumes."""
+
+    def __init__(
+        self,
+        source: Source,
+        place: Place,
+        overwrite: bool,
+        contact_sheet: bool,
+        labels: Sequence[str],
+        work: Work | None,
+    ) -> None:
+        output, settings = place.output, place.settings
+        journal = work.journal if work else None
+        self.rows = RowSink(output, formats(settings), overwrite=overwrite, labels=labels, journal=journal)
+        self.order: list[Sink] = [self.rows]
+        self.parts: dict[str, Resumable] = {"rows": self.rows}
+        try:
+            if work and not place.no_video:
+                film, hud = open_pieces(source, output, settings, overwrite, work.folder), Hud()
+                self.parts |= {"film": film, "hud": hud}
+                self.order.insert(0, VideoSink(film, hud))
+            elif not place.no_video:
+                self.order.insert(0, video_sink(source, output, settings, overwrite, contact_sheet))
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Leave no file behind."""
+        for sink in self.order:
+            sink.abort()
 
 
 def make_recognizer(settings: RecognitionSettings) -> Recognizer:
@@ -112,6 +175,7 @@ def make_recognizer(settings: RecognitionSettings) -> Recognizer:
         landmarker=Path(settings.landmarker) if settings.landmarker else None,
         detector=settings.detector,
         face_weights=Path(settings.face_weights) if settings.face_weights else None,
+        batch=settings.batch,
     )
 
 
@@ -144,23 +208,34 @@ def video_sink(
 
 def open_writer(source: Source, output: Path, settings: RecognitionSettings, overwrite: bool) -> VideoWriter:
     """A video of the source's size and rate at ``output``, with its sound where it has any."""
+    return VideoWriter(output, *_shape(source), **_sound(source, settings), overwrite=overwrite)
+
+
+def open_pieces(
+    source: Source, output: Path, settings: RecognitionSettings, overwrite: bool, folder: Path
+) -> PiecedVideo:
+    """The same by way of pieces in ``folder``, which can be resumed."""
+    return PiecedVideo(output, folder, *_shape(source), **_sound(source, settings), overwrite=overwrite)
+
+
+def _shape(source: Source) -> tuple[int, int, Fraction]:
+    return source.info.width, source.info.height, source.info.fps
+
+
+def _sound(source: Source, settings: RecognitionSettings) -> dict[str, Any]:
     info = source.info
-    return VideoWriter(
-        output,
-        info.width,
-        info.height,
-        info.fps,
-        sound_from=Path(info.name) if info.has_audio and info.kind == "video" else None,
-        sound_offset=info.origin,
-        start=settings.start or 0.0,
-        end=settings.end,
-        overwrite=overwrite,
-    )
+    return {
+        "sound_from": Path(info.name) if info.has_audio and info.kind == "video" else None,
+        "sound_offset": info.origin,
+        "start": settings.start or 0.0,
+        "end": settings.end,
+    }
 
 
-def with_progress(results: Iterable[T], source: Source) -> Iterator[T]:
-    """Show frames per second and the time left on a terminal; nothing otherwise."""
-    yield from tqdm(results, "reading", source.info.frames, unit=" frames", disable=None, file=sys.stderr)
+def with_progress(results: Iterable[T], source: Source, begun: int = 0) -> Iterator[T]:
+    """Show frames per second and the time left on a terminal, ``begun`` frames being done; nothing otherwise."""
+    total = source.info.frames
+    yield from tqdm(results, "reading", total, unit=" frames", disable=None, file=sys.stderr, initial=begun)
 
 
 def default_output(spec: str) -> Path:
@@ -183,11 +258,6 @@ def check_not_input(output: Path, source: Source) -> None:
     """Raise :class:`ConfigError` where ``output`` would replace what is being read."""
     if output.exists() and Path(source.info.name).exists() and output.samefile(source.info.name):
         raise ConfigError(f"output {str(output)!r} is the input: expected another name, got the same. Change --output.")
-
-
-def formats(settings: RecognitionSettings) -> list[str]:
-    """``json,csv`` -> ["json", "csv"]."""
-    return [name.strip() for name in settings.format.split(",") if name.strip()]
 
 
 def describe(source: Source) -> dict[str, object]:

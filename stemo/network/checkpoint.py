@@ -79,7 +79,12 @@ def load_weights(path: Path) -> tuple[FaceNetwork, WeightFacts]:
 
     Raises :class:`WeightsError` when either is missing, of a newer format, of another kind, a pickle, or changed.
     """
-    data = _read(path)
+    if path.suffix.lower() == ".onnx":
+        raise WeightsError(
+            f"weights {str(path)!r} can be run but not changed or looked into: expected a .safetensors file here, got "
+            "an ONNX file. Give the weights that it was exported from."
+        )
+    data = read_weights(path)
     facts = _facts(path)
     found = hashlib.sha256(data).hexdigest()
     if found != facts.sha256:
@@ -121,7 +126,8 @@ def _half(value: torch.Tensor) -> torch.Tensor:
     return (value.half() if value.dtype == torch.float32 else value).contiguous().clone()
 
 
-def _read(path: Path) -> bytes:
+def read_weights(path: Path) -> bytes:
+    """The bytes of a file of weights. Raises :class:`WeightsError` where it cannot be read, or is a pickle."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -142,8 +148,7 @@ def _facts(path: Path) -> WeightFacts:
         raw = json.loads(beside.read_text(encoding="utf-8"))
         if not isinstance(raw, dict):
             raise ValueError(f"no facts but {type(raw).__name__}")
-        lists: dict[str, Any] = {key: tuple(raw[key]) for key in ("labels", "mean", "std") if key in raw}
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise WeightsError(
             f"weights {str(path)!r} lack their description: expected a readable {beside.name} beside them, got {error}."
         ) from error
@@ -151,10 +156,24 @@ def _facts(path: Path) -> WeightFacts:
         raise WeightsError(
             f"weights {str(path)!r} have format {raw['format']}: expected at most {FORMAT}. Update stemo."
         )
+    return check_facts(path, raw, beside.name)
+
+
+def check_facts(path: Path, raw: Mapping[str, Any], place: str) -> WeightFacts:
+    """What the description ``raw`` of the weights at ``path`` says; ``place`` is where it stands, for the error.
+
+    Raises :class:`WeightsError` for values that cannot be.
+    """
+    try:
+        lists: dict[str, Any] = {key: tuple(raw[key]) for key in ("labels", "mean", "std") if key in raw}
+    except TypeError as error:
+        raise WeightsError(
+            f"weights {str(path)!r} lack their description: expected readable facts in {place}, got {error}."
+        ) from error
     known = {key: value for key, value in {**raw, **lists}.items() if key in WeightFacts.__dataclass_fields__}
     if wrong := [key for key, value in known.items() if not _fits(key, value)]:
         raise WeightsError(
-            f"weights {str(path)!r} have a wrong description: expected usable values in {beside.name}, "
+            f"weights {str(path)!r} have a wrong description: expected usable values in {place}, "
             f"got {wrong[0]} {known[wrong[0]]!r}. Restore the file."
         )
     return WeightFacts(**known)

@@ -1,12 +1,12 @@
-"""What runs the network: torch on any device, or ONNX Runtime, which is faster on CPUs.
+"""What runs the network: torch on any device, or ONNX Runtime, which is faster on CPUs, most of all in 8 bits.
 
-Both have the two methods that streaming needs. ONNX Runtime gets the graphs of ``export.py`` and this network's own
-parameters, so there is one set of weights only.
+All have the two methods that streaming needs. ONNX Runtime gets the graphs of ``export.py`` and this network's own
+parameters, or the graphs of its 8-bit twin.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from stemo.errors import ConfigError
 from stemo.network.export import CLIP_INPUTS, CLIP_OUTPUTS, FRAME_INPUTS, FRAME_OUTPUTS, GRAPHS, PICTURE
 from stemo.network.folding import folded
+from stemo.network.int8 import Twin, has_instructions
 from stemo.network.model import CLIP_LENGTH, FaceNetwork, FrameFeatures, Network, Prediction
 from stemo.network.preprocessing import Preprocessing
 from stemo.processors import available_processors
@@ -21,7 +22,7 @@ from stemo.processors import available_processors
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-BACKENDS = ("auto", "torch", "onnx")
+BACKENDS = ("auto", "torch", "onnx", "int8")
 FRAME_PARTS = ("spatial", "place", "landmark")
 CLIP_PARTS = ("temporal", "channel", "recent", "fusion", "heads")
 
@@ -34,22 +35,30 @@ class Engine(Protocol):
 
 
 def make_engine(
-    network: FaceNetwork, preprocessing: Preprocessing, device: torch.device, backend: str = "auto"
+    network: FaceNetwork,
+    preprocessing: Preprocessing,
+    device: torch.device,
+    backend: str = "auto",
+    twin: Twin | None = None,
 ) -> Engine:
-    """The engine for ``backend``: torch, onnx, or auto, which is onnx on a CPU where it can be.
+    """The engine for ``backend``: torch, onnx, int8 (the ``twin`` of this network), or auto.
 
-    Raises :class:`ConfigError` for an unknown backend, or for onnx where it cannot run this network on this device.
+    On a CPU auto is int8 where there is a twin and the processor has the instructions for it, else onnx where that can
+    be. Raises :class:`ConfigError` for an unknown backend, or for one that cannot run this network on this device.
     """
     if backend not in BACKENDS:
         raise ConfigError(f"backend {backend!r} is unknown: expected one of {', '.join(BACKENDS)}, got {backend!r}.")
     hindrance = _hindrance(network, preprocessing, device)
-    if backend == "onnx" and hindrance:
-        raise ConfigError(f"backend 'onnx' cannot be used: {hindrance} Use --backend torch.")
+    if backend == "int8" and not twin and not hindrance:
+        hindrance = "these weights have no 8-bit twin: expected one beside them, got none."
+    if backend in ("onnx", "int8") and hindrance:
+        raise ConfigError(f"backend {backend!r} cannot be used: {hindrance} Use --backend torch.")
     if backend == "torch" or hindrance:
         # torch accepts a memory format here, its own annotations do not know
         return folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert isinstance(network, Network)
-    return OnnxEngine(network, threads=network_threads())
+    wanted = backend == "int8" or (backend == "auto" and has_instructions())
+    return OnnxEngine(network, threads=network_threads(), twin=twin if wanted else None)
 
 
 def network_threads() -> int:
@@ -58,18 +67,22 @@ def network_threads() -> int:
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU, for the architecture stemo with gray 128-pixel input, any size and any class set."""
+    """ONNX Runtime on the CPU, for the architecture stemo with gray 128-pixel input, any size and any class set.
 
-    def __init__(self, network: Network, threads: int = 1) -> None:
+    With a ``twin`` its graphs are run instead of the network.
+    """
+
+    def __init__(self, network: Network, threads: int = 1, twin: Twin | None = None) -> None:
         self._network = network.eval()
+        self._clip = None
+        if twin:
+            self._frame, self._clip = (_session(graph, {}, threads) for graph in (twin.frame, twin.clip))
+            return
         network = folded(network)
-        self._frame = _session(f"{network.size}_frame", _parameters(network, FRAME_PARTS), threads)
+        self._frame = _session(_graph(network, "frame"), _parameters(network, FRAME_PARTS), threads)
         # the number of classes is part of a graph, so another one is read by torch: a tenth of the work
-        self._clip = (
-            _session(f"{network.size}_clip", _parameters(network, CLIP_PARTS), threads)
-            if network.classes == 7
-            else None
-        )
+        if network.classes == 7:
+            self._clip = _session(_graph(network, "clip"), _parameters(network, CLIP_PARTS), threads)
 
     def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
         """(n 1 128 128), (n 205) -> features of each frame."""
@@ -106,16 +119,27 @@ def _parameters(network: Network, parts: tuple[str, ...]) -> dict[str, Tensor]:
     }
 
 
-def _session(name: str, values: dict[str, Tensor], threads: int) -> InferenceSession:
+def session_options(threads: int) -> Any:
+    """How ONNX Runtime runs a network beside the other stages, on so many ``threads``."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     # waiting threads would take the processors from the other stages
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _graph(network: Network, part: str) -> bytes:
+    return (GRAPHS / f"{network.size}_{part}.onnx").read_bytes()
+
+
+def _session(graph: bytes, values: dict[str, Tensor], threads: int) -> InferenceSession:
+    import onnxruntime as ort
+
+    options = session_options(threads)
     given = {key: ort.OrtValue.ortvalue_from_numpy(value.contiguous().numpy()) for key, value in values.items()}
     options.add_external_initializers(list(given), list(given.values()))
-    graph = (GRAPHS / f"{name}.onnx").read_bytes()
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 

@@ -7,6 +7,7 @@ The shipped graphs carry no weights: their initialisers have the names of a fold
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -67,29 +68,42 @@ def write_graphs(folder: Path = GRAPHS) -> None:
 
 def trace(part: nn.Module, inputs: tuple[Tensor, ...], names: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
     """``part`` as an ONNX model whose first dimension, the batch, may be any."""
-    batch = torch.export.Dim("batch", min=1, max=4096)
-    program = torch.onnx.export(
-        part,
-        inputs,
-        dynamo=True,
-        optimize=False,  # ONNX Runtime does it when it loads, and parameters keep their names
-        opset_version=OPSET,
-        input_names=names,
-        output_names=outputs,
-        dynamic_shapes=tuple({0: batch} for _ in inputs),
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own future, which is not ours to mend
+        program = torch.onnx.export(
+            part,
+            inputs,
+            dynamo=True,
+            optimize=False,  # ONNX Runtime does it when it loads, and parameters keep their names
+            opset_version=OPSET,
+            input_names=names,
+            output_names=outputs,
+            dynamic_shapes=any_batch(inputs),
+            verbose=False,
+        )
     assert program is not None
     return program.model_proto
 
 
+def any_batch(inputs: tuple[Tensor, ...]) -> tuple[dict[int, Any], ...]:
+    """The first dimension of all ``inputs`` together may be any, as exporters want it said."""
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    return tuple({0: batch} for _ in inputs)
+
+
 def _without_weights(model: Any) -> bytes:
     """The model's bytes, its parameters marked as given from outside and the exporter's notes removed."""
+    without_notes(model)
     for tensor in model.graph.initializer:
         if tensor.name.startswith("network."):
             tensor.ClearField("raw_data")
             tensor.data_location = tensor.EXTERNAL
             tensor.external_data.add(key="location", value="weights")
+    return model.SerializeToString(deterministic=True)
+
+
+def without_notes(model: Any) -> None:
+    """Remove the exporter's notes from ``model``: they name places on the machine it ran on."""
     for node in model.graph.node:
         for note in ("doc_string", "metadata_props"):
             node.ClearField(note)
@@ -98,4 +112,3 @@ def _without_weights(model: Any) -> bytes:
     model.graph.ClearField("metadata_props")
     model.graph.ClearField("value_info")
     model.ClearField("metadata_props")
-    return model.SerializeToString(deterministic=True)

@@ -14,6 +14,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from stemo.network.engine import make_engine
+from stemo.network.int8 import Twin
 from stemo.network.model import (
     CLIP_LENGTH,
     LANDMARK_FEATURES,
@@ -24,8 +25,10 @@ from stemo.network.model import (
     calibrated,
 )
 from stemo.network.preprocessing import Preprocessing
+from stemo.records import State
 
 BUFFER_FPS = 25.0
+Values = tuple[list[float], float, float]  # probabilities, valence, arousal
 LONGEST_GAP = 1.0  # seconds without a face after which a buffer starts anew
 
 
@@ -65,6 +68,17 @@ class ClipBuffer:
         chosen = [self.items[place] for place in nearest_places(self.times, self.length, self.fps)]
         return FrameFeatures(*(torch.stack(parts) for parts in zip(*chosen, strict=True)))
 
+    def state(self) -> State:
+        """The frames' times and features, as arrays (t c)."""
+        parts = zip(*self.items, strict=True)
+        return {"times": list(self.times), "features": [torch.stack(part).cpu().numpy() for part in parts]}
+
+    def restore(self, state: State, device: torch.device) -> None:
+        """Go on from :meth:`state`, on any device."""
+        features = [torch.from_numpy(part).to(device) for part in state["features"]]
+        self.times = list(state["times"])
+        self.items = [FrameFeatures(*frame) for frame in zip(*features, strict=True)]
+
     def _forget(self, before: float) -> None:
         # one frame at or before the oldest place's time must stay
         drop = max(0, bisect.bisect_right(self.times, before) - 1)
@@ -90,44 +104,70 @@ class StreamReader:
     """Reads every face of a stream with one network pass per frame and face, batched over the faces of a frame."""
 
     def __init__(
-        self, network: FaceNetwork, preprocessing: Preprocessing, device: torch.device, backend: str = "auto"
+        self,
+        network: FaceNetwork,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        backend: str = "auto",
+        twin: Twin | None = None,
     ) -> None:
         self.device = device
-        self.engine = make_engine(network, preprocessing, device, backend)
+        self.engine = make_engine(network, preprocessing, device, backend, twin)
         self.preprocessing = preprocessing
         self.length = network.length
         self.temperature = float(network.temperature)
         self.buffers: dict[int, ClipBuffer] = {}
 
-    @torch.inference_mode()
-    def read(self, faces: Sequence[Observation], time: float) -> list[tuple[list[float], float, float]]:
+    def read(self, faces: Sequence[Observation], time: float) -> list[Values]:
         """Faces of the frame at ``time`` seconds -> (probabilities, valence, arousal) of each, in their order."""
-        if not faces:
+        return self.read_all([(faces, time)])[0]
+
+    @torch.inference_mode()
+    def read_all(self, frames: Sequence[tuple[Sequence[Observation], float]]) -> list[list[Values]]:
+        """:meth:`read` for frames in a row, all their faces in one batch."""
+        features = iter(self._encode([face for faces, _ in frames for face in faces]))
+        clips = []
+        for faces, time in frames:
+            for face in faces:
+                buffer = self.buffers.setdefault(face.track_id, ClipBuffer(self.length))
+                buffer.push(time, next(features))
+                clips.append(buffer.clip())
             self._forget(time)
-            return []
-        features = self._encode(faces)
-        for place, face in enumerate(faces):
-            buffer = self.buffers.setdefault(face.track_id, ClipBuffer(self.length))
-            buffer.push(time, FrameFeatures(*(part[place] for part in features)))
-        clips = [self.buffers[face.track_id].clip() for face in faces]
-        clip = FrameFeatures(*(torch.stack(parts) for parts in zip(*clips, strict=True)))
-        self._forget(time)
-        return self._values(self.engine.read_clip(clip))
+        values = iter(self._read_clips(clips))
+        return [[next(values) for _ in faces] for faces, _ in frames]
 
     @torch.inference_mode()
     def warm_up(self) -> None:
         """Read an empty picture, which leaves no trace: the first call of an engine is its slowest."""
         size = self.preprocessing.input_size
         face = Observation(0, torch.zeros(size, size, 3, dtype=torch.uint8), None)
-        features = self._encode([face])
-        clip = FrameFeatures(*(repeat(part, "1 c -> 1 t c", t=self.length) for part in features))
-        self._values(self.engine.read_clip(clip))
+        (features,) = self._encode([face])
+        self._read_clips([FrameFeatures(*(repeat(part, "c -> t c", t=self.length) for part in features))])
 
-    def _encode(self, faces: Sequence[Observation]) -> FrameFeatures:
+    def state(self) -> State:
+        """The buffers by track, in their order."""
+        return {"buffers": [[track, buffer.state()] for track, buffer in self.buffers.items()]}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        self.buffers = {track: ClipBuffer(self.length) for track, _ in state["buffers"]}
+        for track, buffer in state["buffers"]:
+            self.buffers[track].restore(buffer, self.device)
+
+    def _encode(self, faces: Sequence[Observation]) -> list[FrameFeatures]:
+        """The features of each face by itself, each part (c,)."""
+        if not faces:
+            return []
         pictures = torch.stack([face.picture for face in faces]).to(self.device)
-        return self.engine.encode_frames(self.preprocessing.fitted(pictures), stack_landmarks(faces).to(self.device))
+        landmarks = stack_landmarks(faces).to(self.device)
+        features = self.engine.encode_frames(self.preprocessing.fitted(pictures), landmarks)
+        return [FrameFeatures(*parts) for parts in zip(*features, strict=True)]
 
-    def _values(self, prediction: Prediction) -> list[tuple[list[float], float, float]]:
+    def _read_clips(self, clips: Sequence[FrameFeatures]) -> list[Values]:
+        """The values of each clip, each part (t c)."""
+        if not clips:
+            return []
+        prediction = self.engine.read_clip(FrameFeatures(*(torch.stack(parts) for parts in zip(*clips, strict=True))))
         probabilities = calibrated(prediction.logits, self.temperature).tolist()
         return list(zip(probabilities, prediction.valence.tolist(), prediction.arousal.tolist(), strict=True))
 

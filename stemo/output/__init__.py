@@ -5,6 +5,7 @@
 - ``data``     turns results into rows; ``schema.json`` describes them
 - ``writers``  write rows as JSON, JSONL, CSV, Parquet
 - ``meta``     writes the facts about a run beside its rows
+- ``journal``  keeps the rows, ``pieces`` the video and ``saved`` the states of a run that can be resumed
 - ``contact``  gathers a sheet of evenly spaced thumbnails
 - ``pending``  every file above is written as ``name.part`` and renamed when complete
 """

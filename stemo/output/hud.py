@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from stemo.output import panels, text
 from stemo.output.palette import INK, QUIET, emotion_colour
 from stemo.output.placement import Layout, Placer
-from stemo.records import EMOTIONS, Affect, Box, FrameResult, Image, Reading, SceneObject
+from stemo.records import EMOTIONS, Affect, Box, FrameResult, Image, Reading, SceneObject, State
 
 FEW = 2  # up to so many faces get the full panel
 SMALLEST = 9  # pixels: no full panel is shrunk below this letter size
@@ -50,6 +51,16 @@ class Hud:
         if result.fps > 0:
             _draw_rate(image, result.fps, [*boxes, *taken], unit)
         return image
+
+    def state(self) -> State:
+        """Where each panel is, and what each face did."""
+        pasts = [(id, [(time, astuple(affect)) for time, affect in past]) for id, past in self._pasts.items()]
+        return {"panels": self._placer.state(), "pasts": pasts}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        self._placer.restore(state["panels"])
+        self._pasts = {id: deque((time, Affect(*affect)) for time, affect in past) for id, past in state["pasts"]}
 
     def _draw_panels(self, image: Image, result: FrameResult, unit: float) -> list[Box]:
         readings = {r.face.track_id: r for r in result.faces if r.face and _affect(r) is not None}

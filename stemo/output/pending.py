@@ -21,9 +21,9 @@ class Pending:
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = Path(path)
         self.part = self.path.with_name(self.path.name + ".part")
-        _check_place(self.path, overwrite)
+        check_place(self.path, overwrite)
         try:
-            held = _hold(self.part)
+            held = hold(self.part)
         except BlockingIOError as error:
             raise OutputError(
                 f"output {str(self.path)!r} is being written by another run: expected a name of its own, "
@@ -56,7 +56,7 @@ class Pending:
         self._release()
 
 
-def _hold(part: Path) -> int | None:
+def hold(part: Path) -> int | None:
     """Open ``part``, and keep it locked as long as the descriptor is open; ``None`` where the system has no such locks.
 
     Raises BlockingIOError where another run has it.
@@ -98,7 +98,8 @@ def failed(path: Path, error: Exception) -> OutputError:
     return OutputError(f"output {str(path)!r} cannot be written: {reason}. Check the disk or choose another --output.")
 
 
-def _check_place(path: Path, overwrite: bool) -> None:
+def check_place(path: Path, overwrite: bool) -> None:
+    """Raise :class:`OutputError` where nothing can be written to ``path``, or something is there already."""
     folder = path.parent
     if not folder.is_dir():
         raise OutputError(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from stemo.records import Box
+from stemo.records import Box, State
 
 PATIENCE = 1.0  # seconds that a better layout must stay possible before the panel changes
 GLIDE = 0.25  # share of the way to its target that a panel moves per frame
@@ -73,6 +73,17 @@ class Placer:
             scene = _Scene(box, others, [spot.box for spot in spots.values()], frame, gap)
             spots[track_id] = self._settle(track_id, scene, layouts, time)
         return spots
+
+    def state(self) -> State:
+        """Where each panel is."""
+        return {"memories": [(track_id, *astuple(memory)) for track_id, memory in self._memories.items()]}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`."""
+        self._memories = {
+            track_id: _Memory(Spot(Layout(*layout), *place), time, better_since)
+            for track_id, (layout, *place), time, better_since in state["memories"]
+        }
 
     def _settle(self, track_id: int, scene: _Scene, layouts: Sequence[Layout], time: float) -> Spot:
         spots = [(rank, spot) for rank, layout in enumerate(layouts) for spot in scene.spots(layout)]

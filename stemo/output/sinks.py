@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from stemo.errors import OutputError
 from stemo.output.contact import ContactSheet
-from stemo.output.data import rows
+from stemo.output.data import Row, rows
 from stemo.output.hud import Hud
-from stemo.output.video import VideoWriter
+from stemo.output.journal import Journal
 from stemo.output.writers import Writer, open_writers
-from stemo.records import EMOTIONS, FrameResult, Image
+from stemo.records import EMOTIONS, FrameResult, Image, State
 
 
 class RowSink:
-    """The results as rows, in one or more formats, with categories ``labels``; counts what it wrote."""
+    """The results as rows, in one or more formats, with categories ``labels``; counts what it wrote.
+
+    With a ``journal`` it can go on where another one was: that is what the files are written again from.
+    """
 
     def __init__(
-        self, base: Path, formats: Sequence[str], *, overwrite: bool = False, labels: Sequence[str] = EMOTIONS
+        self,
+        base: Path,
+        formats: Sequence[str],
+        *,
+        overwrite: bool = False,
+        labels: Sequence[str] = EMOTIONS,
+        journal: Journal | None = None,
     ) -> None:
         self.writers: list[Writer] = open_writers(base, formats, overwrite=overwrite, labels=labels)
+        self.journal = journal
         self.counts = {"frames": 0, "rows": 0, "faces": 0, "tracks": 0}
         self._last_track = 0
 
@@ -28,8 +39,9 @@ class RowSink:
         """Append the frame's rows to every file."""
         made = rows(result)
         for row in made:
-            for writer in self.writers:
-                writer.write(row)
+            self._append(row)
+            if self.journal:
+                self.journal.write(row)
         ids = [reading.face.track_id for reading in result.faces if reading.face]
         # track ids count from 1 without holes, so the highest is how many there were
         self._last_track = max([self._last_track, *ids])
@@ -37,6 +49,21 @@ class RowSink:
         self.counts["rows"] += len(made)
         self.counts["faces"] += len(ids)
         self.counts["tracks"] = self._last_track
+
+    def state(self) -> State:
+        """How many frames, rows, faces and tracks there were."""
+        return {"counts": dict(self.counts)}
+
+    def restore(self, state: State) -> None:
+        """Go on from :meth:`state`: write the rows of the journal into every file."""
+        for row in self.journal.rows() if self.journal else ():
+            self._append(row)
+        self.counts.update(state["counts"])
+        self._last_track = self.counts["tracks"]
+
+    def _append(self, row: Row) -> None:
+        for writer in self.writers:
+            writer.write(row)
 
     def close(self, *, complete: bool = True) -> None:  # noqa: ARG002
         """Finish every file; of one that cannot be finished nothing is left, and its error comes after the others."""
@@ -56,10 +83,18 @@ class RowSink:
             writer.abort()
 
 
+class Film(Protocol):
+    """Takes pictures (h w 3) with their times in seconds: :class:`stemo.output.video.VideoWriter` and the like."""
+
+    def write(self, image: Image, time: float) -> None: ...
+    def close(self, *, keep: bool = False) -> None: ...
+    def abort(self) -> None: ...
+
+
 class VideoSink:
     """The annotated video, and, where asked for, a contact sheet of it."""
 
-    def __init__(self, writer: VideoWriter, hud: Hud, sheet: ContactSheet | None = None) -> None:
+    def __init__(self, writer: Film, hud: Hud, sheet: ContactSheet | None = None) -> None:
         self.writer = writer
         self.hud = hud
         self.sheet = sheet

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import av
 import cv2
 import numpy as np
 from av.codec.codec import UnknownCodecError
+from av.container import OutputContainer
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from stemo.errors import OutputError
 from stemo.output.pending import Pending, failed
@@ -53,8 +57,7 @@ class VideoWriter:
         self.path = Path(path)
         self.count = 0
         self.width, self.height = width, height
-        self._start, self._origin, self._end = start, start, end
-        self._pts = -1
+        self._clock = Clock(start)
         self._time = start
         self._done = False
         self._pending = Pending(self.path, overwrite=overwrite)
@@ -63,15 +66,12 @@ class VideoWriter:
             self._file = av.open(
                 str(self._pending.part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}
             )
-            self._open_picture(fps, crf)
+            self._stream = add_pictures(self._file, width, height, fps, crf)
             if sound_from is not None:
                 self._sound = Sound(self._file, Path(sound_from), start=start, end=end, offset=sound_offset)
         except UnknownCodecError as error:
             self.abort()
-            raise OutputError(
-                f"encoder {str(error)!r} is missing: expected an FFmpeg with H.264 and AAC, got one without. "
-                "pip install --force-reinstall --only-binary av av"
-            ) from error
+            raise no_encoder(error) from error
         except (FFmpegError, OSError) as error:
             self.abort()
             raise failed(self.path, error) from error
@@ -86,21 +86,14 @@ class VideoWriter:
 
     def write(self, image: Image, time: float) -> None:
         """Append one picture shown from ``time`` on (seconds, the source's clock)."""
-        if image.shape != (self.height, self.width, 3):
-            raise OutputError(
-                f"picture of frame {self.count!r} has another size: expected {self.width}x{self.height}, "
-                f"got {'x'.join(map(str, image.shape[1::-1]))}. Keep one size for a whole video."
-            )
+        check_size(image, self.width, self.height, self.count)
         if self.count == 0:
-            self._origin = self._find_origin(time)
-        self._pts = max(self._pts + 1, round((time - self._origin) / TIME_BASE))
+            self._clock.begin(time, self._sound.first_time if self._sound else lambda: None)
         self._time = time
-        frame = _yuv(image)
-        frame.pts, frame.time_base = self._pts, TIME_BASE
         try:
-            self._file.mux(self._stream.encode(frame))
+            self._file.mux(self._stream.encode(as_frame(image, self._clock.tick(time))))
             if self._sound is not None:
-                self._sound.advance(time, self._origin)
+                self._sound.advance(time, self._clock.origin)
         except (FFmpegError, OSError) as error:
             raise failed(self.path, error) from error
         self.count += 1
@@ -121,7 +114,7 @@ class VideoWriter:
         try:
             self._file.mux(self._stream.encode(None))
             if self._sound is not None:
-                self._sound.advance(self._time if keep else float("inf"), self._origin)
+                self._sound.advance(self._time if keep else float("inf"), self._clock.origin)
             self._file.close()
         except (FFmpegError, OSError) as error:
             self.abort()
@@ -147,34 +140,78 @@ class VideoWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close() if kind is None else self.abort()
 
-    def _open_picture(self, fps: Fraction, crf: int) -> None:
-        rate = Fraction(fps).limit_denominator(1001) if fps > 0 else Fraction(25)
-        self._stream = self._file.add_stream(ENCODER, rate=rate, options={"preset": "veryfast", "crf": str(crf)})
-        self._stream.width, self._stream.height = self.width + self.width % 2, self.height + self.height % 2
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.time_base = TIME_BASE
-        context = self._stream.codec_context
-        context.thread_count = codec_threads()
-        context.time_base = TIME_BASE
-        context.colorspace, context.color_range = BT601, LIMITED
-        context.color_primaries, context.color_trc = BT709, BT709
-
-    def _find_origin(self, first: float) -> float:
-        if first - self._start <= FAR_CLOCK:
-            return self._start
-        heard = self._sound.first_time() if self._sound is not None else None
-        heard = first if heard is None else heard
-        return self._start if heard - self._start <= FAR_CLOCK else max(self._start, min(first, heard))
-
     def _release(self) -> None:
         if self._sound is not None:
             self._sound.close()
 
 
-def _yuv(image: Image) -> av.VideoFrame:
-    """The picture as yuv420p; OpenCV converts several times faster than swscale, and loses nothing here."""
+@dataclass(slots=True)
+class Clock:
+    """Seconds of the source -> ticks of :data:`TIME_BASE` in the output, each later than the one before.
+
+    ``origin`` is the source's time that becomes 0: where the output was asked to ``start``, or, for a clock that is
+    far from it, the first thing seen or heard.
+    """
+
+    origin: float
+    last: int = -1
+
+    def begin(self, first: float, first_heard: Callable[[], float | None]) -> None:
+        """Find the origin, given when the first picture is shown and the first sound heard, if any."""
+        if first - self.origin <= FAR_CLOCK:
+            return
+        heard = first_heard()
+        heard = first if heard is None else heard
+        if heard - self.origin > FAR_CLOCK:
+            self.origin = max(self.origin, min(first, heard))
+
+    def tick(self, time: float) -> int:
+        """The tick of the next picture, shown from ``time`` on."""
+        self.last = max(self.last + 1, round((time - self.origin) / TIME_BASE))
+        return self.last
+
+
+def add_pictures(file: OutputContainer, width: int, height: int, fps: Fraction, crf: int) -> VideoStream:
+    """A stream in ``file`` that encodes pictures of that size, made even; raises what PyAV raises."""
+    rate = Fraction(fps).limit_denominator(1001) if fps > 0 else Fraction(25)
+    stream = file.add_stream(ENCODER, rate=rate, options={"preset": "veryfast", "crf": str(crf)})
+    stream.width, stream.height = width + width % 2, height + height % 2
+    stream.pix_fmt = "yuv420p"
+    stream.time_base = TIME_BASE
+    context = stream.codec_context
+    context.thread_count = codec_threads()
+    context.time_base = TIME_BASE
+    context.colorspace, context.color_range = BT601, LIMITED
+    context.color_primaries, context.color_trc = BT709, BT709
+    return stream
+
+
+def check_size(image: Image, width: int, height: int, number: int) -> None:
+    """Raise :class:`OutputError` where the picture of frame ``number`` has another size."""
+    if image.shape != (height, width, 3):
+        raise OutputError(
+            f"picture of frame {number!r} has another size: expected {width}x{height}, "
+            f"got {'x'.join(map(str, image.shape[1::-1]))}. Keep one size for a whole video."
+        )
+
+
+def no_encoder(error: UnknownCodecError) -> OutputError:
+    """The one-line error for an FFmpeg that lacks an encoder."""
+    return OutputError(
+        f"encoder {str(error)!r} is missing: expected an FFmpeg with H.264 and AAC, got one without. "
+        "pip install --force-reinstall --only-binary av av"
+    )
+
+
+def as_frame(image: Image, tick: int) -> av.VideoFrame:
+    """The picture (h w 3) RGB as yuv420p of even size, shown from ``tick`` on.
+
+    OpenCV converts several times faster than swscale, and loses nothing here.
+    """
     height, width = image.shape[:2]
     if height % 2 or width % 2:
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), dtype=np.uint8)
-    return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    frame.pts, frame.time_base = tick, TIME_BASE
+    return frame

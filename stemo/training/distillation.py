@@ -37,15 +37,30 @@ def soften(
     a share outside [0, 1] and for teachers of other categories than ``labels``, :class:`WeightsError` for weights that
     cannot be read.
     """
+    check_share(share)
+    opinion = np.mean([_opinion(stills, teacher, labels, cache, device) for teacher in teachers], axis=0)
+    return mixed(stills, opinion, share)
+
+
+def check_share(share: float) -> None:
+    """Raise :class:`ConfigError` for a share of the votes outside [0, 1]."""
     if not 0 <= share <= 1:
         raise ConfigError(f"teacher_share {share!r} is out of range: expected 0 to 1, got {share!r}.")
-    opinion = np.mean([_opinion(stills, teacher, labels, cache, device) for teacher in teachers], axis=0)
+
+
+def mixed(stills: Sequence[Still], opinion: FloatArray, share: float) -> list[Still]:
+    """The stills with a ``share`` of their votes replaced by ``opinion`` (n k); those without votes stay.
+
+    Raises :class:`ConfigError` for a share outside [0, 1].
+    """
+    check_share(share)
     pairs = zip(stills, opinion.astype(np.float32), strict=True)
-    return [_mixed(still, row, share) if still.distribution.any() else still for still, row in pairs]
-
-
-def _mixed(still: Still, opinion: FloatArray, share: float) -> Still:
-    return replace(still, distribution=(1 - share) * still.distribution + share * opinion)
+    return [
+        replace(still, distribution=(1 - share) * still.distribution + share * row)
+        if still.distribution.any()
+        else still
+        for still, row in pairs
+    ]
 
 
 def _opinion(

@@ -16,17 +16,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from tqdm import tqdm
 
 from stemo.faces.regions import area, centre
-from stemo.network.model import FaceNetwork
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.clips import ClipReader
 from stemo.network.streaming import stack_landmarks
 from stemo.recognizer import observe
 from stemo.records import EMOTIONS, Face, Frame, Image
 from stemo.training.datasets import Still
-from stemo.training.evaluation import figures_of, predict_stills
+from stemo.training.evaluation import figures_of, read_stills
 from stemo.training.metrics import UNREAD, score
 
 Classes = npt.NDArray[np.int64]
@@ -40,13 +38,7 @@ class Finder(Protocol):
     def analyze(self, frame: Frame) -> list[Face]: ...
 
 
-def read_photos(
-    network: FaceNetwork,
-    stills: Sequence[Still],
-    finder: Finder,
-    preprocessing: Preprocessing,
-    device: torch.device,
-) -> Classes:
+def read_photos(reader: ClipReader, stills: Sequence[Still], finder: Finder) -> Classes:
     """The class (n,) that is read of each picture's main face, as ``Recognizer.image`` reads it.
 
     :data:`stemo.training.metrics.UNREAD` where no face is found.
@@ -58,7 +50,7 @@ def read_photos(
         if faces:
             known = stack_landmarks([observe(face) for face in faces.values()]).numpy()
             crops = [replace(stills[place], picture=face.crop) for place, face in faces.items()]
-            logits = predict_stills(network, crops, known, preprocessing, device).logits
+            logits = read_stills(reader, crops, known).logits
             classes[list(faces)] = logits.argmax(-1).cpu().numpy()
     return classes
 

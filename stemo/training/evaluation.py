@@ -12,7 +12,8 @@ from torch import Tensor
 
 from stemo.config import did_you_mean
 from stemo.errors import DataError
-from stemo.network.model import FaceNetwork, FrameFeatures, Network, Prediction
+from stemo.network.clips import ClipReader, NetworkClips
+from stemo.network.model import FaceNetwork, Network, Prediction
 from stemo.network.preprocessing import PICTURE_SIZE, Preprocessing
 from stemo.records import EMOTIONS, Image
 from stemo.training.datasets import Still
@@ -44,7 +45,6 @@ def still_bank(
     )
 
 
-@torch.inference_mode()
 def predict_stills(
     network: FaceNetwork,
     stills: Sequence[Still],
@@ -53,14 +53,17 @@ def predict_stills(
     device: torch.device,
     batch: int = 64,
 ) -> Prediction:
+    """As :func:`read_stills` does, by torch on ``device``."""
+    return read_stills(NetworkClips(network, preprocessing, device), stills, landmarks, batch)
+
+
+def read_stills(reader: ClipReader, stills: Sequence[Still], landmarks: np.ndarray, batch: int = 64) -> Prediction:
     """Read stills as ``Recognizer.image`` reads a still face: its frame repeated through the buffer."""
-    network.eval().to(device)
     found = []
     for where, pictures in _batches(stills, batch):
         known = torch.from_numpy(np.array(landmarks[where]))
-        features = network.encode_frames(preprocessing.fitted(pictures).to(device), known.to(device))
-        clip = FrameFeatures(*(repeat(part, "n c -> n t c", t=network.length) for part in features))
-        found.append(network.read_clip(clip))
+        places = repeat(torch.arange(len(pictures)), "n -> n t", t=reader.length)
+        found.append(reader.read(pictures, known, places))
     return Prediction(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stemo.network.model import FaceNetwork, FrameFeatures
-from stemo.network.preprocessing import PICTURE_SIZE, Preprocessing
+from stemo.network.clips import ClipReader
+from stemo.network.preprocessing import PICTURE_SIZE
 from stemo.records import EMOTIONS
 from stemo.training.datasets import LabelledSequence
 from stemo.training.labels import CIRCUMPLEX
@@ -46,28 +46,19 @@ class Movement:
         }
 
 
-@torch.inference_mode()
 def read_movement(
-    network: FaceNetwork,
-    preprocessing: Preprocessing,
-    sequences: Sequence[LabelledSequence],
-    landmarks: Sequence[np.ndarray],
-    device: torch.device,
+    reader: ClipReader, sequences: Sequence[LabelledSequence], landmarks: Sequence[np.ndarray]
 ) -> Movement:
     """Read the labelled ``sequences``; ``landmarks`` holds the features (t 205) of each one's frames.
 
     The onset is read from a buffer that holds nothing else, the apex from one through which the frames have come.
     """
-    network.eval().to(device)
     found = []
     for sequence, known in zip(sequences, landmarks, strict=True):
         pictures = torch.from_numpy(np.stack([fit(image, PICTURE_SIZE) for image in sequence.images]))
-        frames = preprocessing.fitted(pictures).to(device)
-        features = network.encode_frames(frames, torch.from_numpy(known).to(device))
-        courses = np.stack([np.zeros(network.length, np.int64), course(len(sequence.images), network.length)])
-        where = torch.from_numpy(courses).to(device)
-        read = network.read_clip(FrameFeatures(*(part[where] for part in features)))
-        found.append((network.probabilities(read), read.valence, read.arousal))
+        courses = np.stack([np.zeros(reader.length, np.int64), course(len(sequence.images), reader.length)])
+        read = reader.read(pictures, torch.from_numpy(known), torch.from_numpy(courses))
+        found.append((reader.probabilities(read), read.valence, read.arousal))
     probabilities, valence, arousal = (_stacked([item[place] for item in found]) for place in range(3))
     return Movement(np.array([sequence.label for sequence in sequences]), probabilities, valence, arousal)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from stemo.config import TrainingSettings
 from stemo.network.architectures import build, describe, name_of
@@ -27,7 +28,7 @@ from stemo.training.clip_stage import ClipSettings, fit_temperature, train_clips
 from stemo.training.clips import join, plan_sequences, plan_stills
 from stemo.training.collection import Collection, collect
 from stemo.training.datasets import Still
-from stemo.training.distillation import soften
+from stemo.training.distillation import check_share, mixed, soften
 from stemo.training.distributed import World, joined, own_device
 from stemo.training.evaluation import category_readings, labels_of, predict_stills, report, still_bank
 from stemo.training.feature_bank import build_bank
@@ -107,6 +108,7 @@ def _stages(run: Run) -> Result | None:
     valid = [still for still in collection.valid if still.label is not None]
     network = build(run.settings.architecture, run.settings.size, len(collection.labels))
     network.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    check_share(run.settings.clip_teacher_share)
     if run.settings.start_from:
         run.names += start(network, run.settings.start_from, pictures, run.settings.seed, run.say)
     if run.settings.teachers:
@@ -115,7 +117,7 @@ def _stages(run: Run) -> Result | None:
     run.board.samples([still.image for still in pictures[:256]])
 
     # stage 1: what one frame shows
-    _spatial(run, network, pictures, valid)
+    still = _spatial(run, network, pictures, valid)
     if not run.world.first:
         return None
     if not isinstance(network, Network):
@@ -127,7 +129,7 @@ def _stages(run: Run) -> Result | None:
     valid_landmarks = _landmarks(run, valid, cache, "valid")
 
     # stage 2: everything after it, on clips of cached features
-    _clips(run, network, sequences, pictures, landmarks, valid, valid_landmarks)
+    _clips(run, network, still.head, sequences, pictures, landmarks, valid, valid_landmarks)
 
     # stage 3: all of it together
     def read(candidate: Network) -> CategoryReadings:
@@ -156,7 +158,8 @@ def _taught(run: Run, pictures: Sequence[Still]) -> list[Still]:
     return soften(pictures, teachers, settings.teacher_share, run.collection.labels, cache, run.device)
 
 
-def _spatial(run: Run, network: FaceNetwork, pictures: Sequence[Still], valid: Sequence[Still]) -> None:
+def _spatial(run: Run, network: FaceNetwork, pictures: Sequence[Still], valid: Sequence[Still]) -> FrameNetwork:
+    """Train ``network``, or its spatial stream under a head of its own; returns what was trained."""
     given, most = run.settings, describe(run.settings.architecture, run.settings.size).input_size
     settings = SpatialSettings(
         epochs=given.epochs,
@@ -179,6 +182,7 @@ def _spatial(run: Run, network: FaceNetwork, pictures: Sequence[Still], valid: S
     assert isinstance(network, FrameNetwork)
     checkpoint = run.folder / "spatial.safetensors"
     train_spatial(network, pictures, valid, settings, checkpoint, run.board, run.device, run.world)
+    return network
 
 
 def _landmarks(run: Run, stills: Sequence[Still], cache: Path, name: str) -> np.ndarray:
@@ -190,6 +194,7 @@ def _landmarks(run: Run, stills: Sequence[Still], cache: Path, name: str) -> np.
 def _clips(
     run: Run,
     network: Network,
+    head: nn.Module,
     sequences: Sequence[Any],
     pictures: Sequence[Still],
     landmarks: np.ndarray,
@@ -200,11 +205,6 @@ def _clips(
     if epochs_done(checkpoint) >= run.settings.clip_epochs:
         load_state(checkpoint, {"best": network}, None)
         return
-    rng = np.random.default_rng(run.settings.seed)
-    plans = [plan_stills(pictures, network.length)]
-    if sequences:
-        first = len(pictures) - sum(len(sequence.images) for sequence in sequences)
-        plans.append(plan_sequences(sequences, first, network.length, SEQUENCE_VERSIONS, rng, run.collection.labels))
     settings = ClipSettings(
         epochs=run.settings.clip_epochs,
         patience=run.settings.patience,
@@ -222,7 +222,16 @@ def _clips(
         run.settings.full_size,
         SMALL_MOTION,
         run.device,
+        head=head,
     )
+    assert bank.readings is not None
+    # what the stream has seen it knows too well: votes alone would teach heads on its features to trust them blindly
+    pictures = mixed(pictures, bank.readings.numpy(), run.settings.clip_teacher_share)
+    rng = np.random.default_rng(run.settings.seed)
+    plans = [plan_stills(pictures, network.length)]
+    if sequences:
+        first = len(pictures) - sum(len(sequence.images) for sequence in sequences)
+        plans.append(plan_sequences(sequences, first, network.length, SEQUENCE_VERSIONS, rng, run.collection.labels))
     known = still_bank(network, valid, valid_landmarks, Preprocessing(), run.device)
     labels = labels_of(valid)
     plan = join(plans)

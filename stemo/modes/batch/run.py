@@ -13,10 +13,12 @@ from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, OutputError
 from stemo.modes.batch.engines import Engine
 from stemo.modes.batch.inputs import SUFFIXES, Batch, Video
-from stemo.modes.batch.standing import judge, read_facts
 from stemo.modes.batch.summary import FAILED, LEFT, READ, SKIPPED, Row, make_row, table, throughput, write_summary
 from stemo.modes.batch.tasks import Outcome, Task
-from stemo.network.checkpoint import SHIPPED, load_weights
+from stemo.modes.resume import remove_work
+from stemo.modes.standing import judge, read_facts
+from stemo.network.checkpoint import SHIPPED
+from stemo.network.exported import open_weights
 from stemo.output.pending import Pending
 
 Say = Callable[[str], None]
@@ -24,21 +26,29 @@ FILES = ("weights", "landmarker", "face_weights", "object_weights")
 
 
 def run_batch(
-    batch: Batch, settings: RecognitionSettings, engine: Engine, say: Say, *, no_video: bool, overwrite: bool
+    batch: Batch,
+    settings: RecognitionSettings,
+    engine: Engine,
+    say: Say,
+    *,
+    no_video: bool,
+    overwrite: bool,
+    resume: bool = False,
 ) -> int:
-    """Read the videos of ``batch`` on ``engine``; returns 0, or 1 where some failed.
+    """Read the videos of ``batch`` on ``engine``; returns 0, or 1 where some failed. ``resume`` is for each of them.
 
     Raises :class:`~stemo.errors.StemoError` for what no video could be read with (settings, weights, the folder), and
     :class:`KeyboardInterrupt` after the summary of what was done until then.
     """
-    weights = load_weights(Path(settings.weights) if settings.weights else SHIPPED)[1].sha256
+    weights = open_weights(Path(settings.weights) if settings.weights else SHIPPED)[1].sha256
     settings = _from_anywhere(settings)
     _make_folders(batch)
     report = Report(batch, say)
     for video in batch.videos:
         output = Path(os.path.abspath(batch.output / video.place))
         alone = engine.processors is None  # two bars on one terminal would overwrite each other
-        report.judge(video, Task(video.path, output, settings, no_video, engine.processors, alone), weights, overwrite)
+        task = Task(video.path, output, settings, no_video, resume, engine.processors, alone)
+        report.judge(video, task, weights, overwrite)
     return report.run(engine)
 
 
@@ -54,9 +64,10 @@ class Report:
             say(note)
 
     def judge(self, video: Video, task: Task, weights: str, overwrite: bool) -> None:
-        """Put the video among those to read, or note why it is not; see :func:`~stemo.modes.batch.standing.judge`."""
+        """Put the video among those to read, or note why it is not; see :func:`~stemo.modes.standing.judge`."""
         standing = judge(task, weights, overwrite)
         if standing.finished:
+            remove_work(task)
             self._rows[video] = make_row(video.name, SKIPPED, read_facts(task.meta), results=str(task.output))
         elif standing.refusal:
             self._add(video, Row(video.name, FAILED, problem=standing.refusal))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from stemo.modes.batch.standing import Facts
+from stemo.modes.standing import Facts
 from stemo.output.pending import Pending, failed
 
 READ, SKIPPED, FAILED, LEFT = "read", "skipped", "failed", "not read"

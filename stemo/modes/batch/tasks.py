@@ -6,41 +6,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TypeAlias
 
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError, TruncatedError, WeightsError
-from stemo.modes.video import formats, make_recognizer, run_video
-from stemo.output.data import output_name
+from stemo.modes.standing import Place
+from stemo.modes.video import make_recognizer, run_video
 from stemo.processors import limit_processors
 from stemo.recognizer import Recognizer
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """A video to read into ``output`` (both absolute) and the files beside it.
+class Task(Place):
+    """A video to read, and the place for its results.
 
     ``processors`` is how many it may count on (``None``: all), ``bar`` whether a terminal shows its frames.
     """
 
-    video: Path
-    output: Path
-    settings: RecognitionSettings
-    no_video: bool = False
     processors: int | None = None
     bar: bool = False
-
-    @property
-    def meta(self) -> Path:
-        """The file that is written last."""
-        return output_name(self.output, "meta.json")
-
-    @property
-    def files(self) -> list[Path]:
-        """The results that the task makes, without :attr:`meta`."""
-        rows = [output_name(self.output, f"results.{name}") for name in formats(self.settings)]
-        return rows if self.no_video else [self.output, *rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +70,9 @@ def _read(task: Task, recognizer: Recognizer, say: Callable[[str], None]) -> Non
     if task.processors is not None:
         limit_processors(task.processors)
     video, output, settings = str(task.video), task.output, task.settings
-    run_video(video, output, settings, task.no_video, True, say, recognizer=recognizer, bar=task.bar)
+    run_video(
+        video, output, settings, task.no_video, True, say, recognizer=recognizer, resume=task.resume, bar=task.bar
+    )
 
 
 @lru_cache(maxsize=1)

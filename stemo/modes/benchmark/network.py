@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Sequence
 
 import torch
 
-from stemo.network.engine import make_engine
+from stemo.errors import ConfigError
+from stemo.network.exported import ExportedNetwork
 from stemo.network.model import LANDMARK_FEATURES
 from stemo.network.preprocessing import PICTURE_SIZE
-from stemo.network.streaming import Observation, StreamReader
+from stemo.network.streaming import Observation
 from stemo.recognizer import Recognizer
 
 WARM_UP, REPEATS = 10, 60
@@ -25,12 +27,18 @@ def network_times(recognizer: Recognizer, faces: Sequence[int] = (1, 6)) -> dict
 
 def backends(recognizer: Recognizer) -> list[str]:
     """What can run this network on this device; the default is first."""
-    engine = make_engine(recognizer.network, recognizer.facts.preprocessing, recognizer.device, "auto")
-    return [*([] if isinstance(engine, torch.nn.Module) else ["onnx"]), "torch"]
+    if isinstance(recognizer.network, ExportedNetwork):
+        return ["onnx"]
+    found = []
+    for backend in ("int8", "onnx", "torch"):
+        with contextlib.suppress(ConfigError):
+            recognizer.stream(backend)
+            found.append(backend)
+    return found
 
 
 def _time(recognizer: Recognizer, backend: str, faces: int) -> float:
-    reader = StreamReader(recognizer.network, recognizer.facts.preprocessing, recognizer.device, backend)
+    reader = recognizer.stream(backend)
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randint(0, 255, (faces, PICTURE_SIZE, PICTURE_SIZE, 3), dtype=torch.uint8, generator=generator)
     landmarks = torch.randn(faces, LANDMARK_FEATURES, generator=generator)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +16,7 @@ from stemo.capture import open_source
 from stemo.config import RecognitionSettings
 from stemo.errors import OutputError
 from stemo.modes.benchmark.clips import make_clip
+from stemo.modes.benchmark.memory import peak_memory
 from stemo.modes.benchmark.network import network_times
 from stemo.modes.benchmark.stages import time_stages, time_whole
 from stemo.modes.video import make_recognizer
@@ -36,9 +35,7 @@ def run_benchmark(clips: Sequence[str], output: Path | None, settings: Recogniti
     The whole is the median of several runs with annotated video and JSON, as ``--video`` writes them.
     """
     share_processors()
-    facts: dict[str, Any] = {"machine": machine()}
-    for name, value in facts["machine"].items():
-        say(f"{name + ':':<14}{value}")
+    facts: dict[str, Any] = {"machine": describe_machine(say)}
     recognizer = make_recognizer(settings)
     facts["network_ms"] = network_times(recognizer)
     for backend, times in facts["network_ms"].items():
@@ -50,7 +47,7 @@ def run_benchmark(clips: Sequence[str], output: Path | None, settings: Recogniti
     facts["peak_memory_mb"] = peak_memory()
     say(f"{'memory:':<14}peak {facts['peak_memory_mb']:.0f} MB")
     if output:
-        _write(output, facts, say)
+        write_facts(output, facts, say)
     return 0
 
 
@@ -69,6 +66,14 @@ def measure(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, f
     return {"size": size, "stages_ms": stages, "frames_per_second": median, "runs": rates}
 
 
+def describe_machine(say: Say, threads: str | None = None) -> dict[str, str]:
+    """Say what the figures are measured on, and return it; ``threads`` where these are not stemo's own."""
+    found = machine() | ({"threads": threads} if threads else {})
+    for name, value in found.items():
+        say(f"{name + ':':<14}{value}")
+    return found
+
+
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
@@ -78,12 +83,6 @@ def machine() -> dict[str, str]:
         "threads": f"{threads}; OpenCV and torch 1 each, ONNX Runtime half of them",
         "versions": f"python {platform.python_version()}, {versions}",
     }
-
-
-def peak_memory() -> float:
-    """The most memory that this process held, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)  # macOS counts bytes, Linux kilobytes
 
 
 def _processor() -> str:
@@ -102,7 +101,8 @@ def _version(package: str) -> str:
         return "missing"
 
 
-def _write(output: Path, facts: Mapping[str, Any], say: Say) -> None:
+def write_facts(output: Path, facts: Mapping[str, Any], say: Say) -> None:
+    """Keep ``facts`` as JSON at ``output``. Raises :class:`OutputError` where that cannot be."""
     try:
         output.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     except OSError as error:

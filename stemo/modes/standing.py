@@ -1,4 +1,4 @@
-"""What lies where a video's results go: nothing, finished results, unfinished ones, or somebody else's."""
+"""Where a video's results go, and what lies there: nothing, finished results, unfinished ones, somebody else's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,48 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stemo.modes.batch.tasks import Task
-from stemo.output.data import SCHEMA_VERSION
+from stemo.config import RecognitionSettings
+from stemo.output.data import SCHEMA_VERSION, output_name
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A video, and the ``output`` that it is read into with the files beside it; both paths are absolute.
+
+    ``resume``: a run that was interrupted is to be gone on with.
+    """
+
+    video: Path
+    output: Path
+    settings: RecognitionSettings
+    no_video: bool = False
+    resume: bool = False
+
+    @property
+    def meta(self) -> Path:
+        """The file that is written last."""
+        return output_name(self.output, "meta.json")
+
+    @property
+    def files(self) -> list[Path]:
+        """The results, without :attr:`meta`."""
+        rows = [output_name(self.output, f"results.{name}") for name in formats(self.settings)]
+        return rows if self.no_video else [self.output, *rows]
+
+    @property
+    def work(self) -> Path:
+        """The hidden folder in which a run that can be resumed keeps what it has computed."""
+        return self.output.with_name(f".{self.output.name}.resume")
+
+    @property
+    def identity(self) -> Path:
+        """The file in it that says which run it is of; written once that run may replace what is in its place."""
+        return self.work / "run"
+
+
+def formats(settings: RecognitionSettings) -> list[str]:
+    """``json,csv`` -> ["json", "csv"]."""
+    return [name.strip() for name in settings.format.split(",") if name.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +71,26 @@ class Facts:
     seconds: float
 
 
-def judge(task: Task, weights: str, overwrite: bool) -> Standing:
-    """What the files in the task's place mean for it; ``weights`` is the sha256 of those that it will use.
+def judge(place: Place, weights: str, overwrite: bool) -> Standing:
+    """What the files in the place mean for it; ``weights`` is the sha256 of those that will be used.
 
-    Finished results (of the same input, settings and weights, and whole) are not read again. What the same task left
-    unfinished is replaced. Everything else is replaced with ``overwrite`` only, and the input never.
+    Finished results (of the same input, settings and weights, and whole) are not read again. What the same run left
+    unfinished is replaced. Everything else is replaced with ``overwrite`` only, and the input never. An interrupted run
+    that is to be gone on with was allowed to replace what is there.
     """
-    if not task.no_video and task.output.exists() and task.video.exists() and task.output.samefile(task.video):
-        return Standing(refusal=_refuse(task.output, "is the input", "another folder", "the same", "Change --output."))
-    there = [path for path in (*task.files, task.meta) if path.exists()]
+    if not place.no_video and place.output.exists() and place.video.exists() and place.output.samefile(place.video):
+        return Standing(refusal=_refuse(place.output, "is the input", "another folder", "the same", "Change --output."))
+    there = [path for path in (*place.files, place.meta) if path.exists()]
     if overwrite or not there:
         return Standing()
-    meta = read_meta(task.meta)
-    other = "something unknown" if meta is None else _difference(meta, task, weights)
+    meta = read_meta(place.meta)
+    other = "something unknown" if meta is None else _difference(meta, place, weights)
+    if other and place.resume and place.identity.is_file():
+        return Standing()
     if other:
         advice = "Choose another --output, or add --overwrite to read all videos again."
         return Standing(refusal=_refuse(there[0], "exists", "results of this run's input and settings", other, advice))
-    finished = bool(meta and meta.get("complete")) and all(path.exists() for path in task.files)
+    finished = bool(meta and meta.get("complete")) and all(path.exists() for path in place.files)
     return Standing(finished=finished)
 
 
@@ -73,14 +116,14 @@ def read_facts(path: Path) -> Facts | None:
         return None
 
 
-def _difference(meta: Mapping[str, Any], task: Task, weights: str) -> str:
+def _difference(meta: Mapping[str, Any], place: Place, weights: str) -> str:
     """What else the results were read from or with, or nothing."""
     source, settings = _section(meta, "source"), _section(meta, "settings")
-    if os.path.abspath(str(source.get("name"))) != str(task.video):
+    if os.path.abspath(str(source.get("name"))) != str(place.video):
         return f"those of {source.get('name')!r}"
     changed = [
         f"{key} {settings.get(key)}, now {value}"
-        for key, value in asdict(task.settings).items()
+        for key, value in asdict(place.settings).items()
         if settings.get(key) != value
     ]
     if changed:
@@ -90,7 +133,7 @@ def _difference(meta: Mapping[str, Any], task: Task, weights: str) -> str:
     if meta.get("schema_version") != SCHEMA_VERSION:
         return f"another format ({meta.get('schema_version')}, now {SCHEMA_VERSION})"
     # a file that had broken off may have been copied again since
-    return "those of a file of another size" if meta.get("complete") and _resized(source, task.video) else ""
+    return "those of a file of another size" if meta.get("complete") and _resized(source, place.video) else ""
 
 
 def _resized(source: Mapping[str, Any], video: Path) -> bool:

@@ -1,0 +1,141 @@
+"""``--export int8``: the 8-bit twin of weights, made on labelled faces, scored on others, kept beside the weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stemo.config import RecognitionSettings
+from stemo.errors import ConfigError, DataError, OutputError
+from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights, write_description
+from stemo.network.clips import NetworkClips
+from stemo.network.engine import OnnxEngine, network_threads
+from stemo.network.int8 import FACTS, PARTS, Twin, twin_path
+from stemo.network.model import Network
+from stemo.network.preprocessing import PICTURE_SIZE
+from stemo.network.quantising import quantise
+from stemo.output.pending import failed
+from stemo.training.collection import collect
+from stemo.training.datasets import Still
+from stemo.training.evaluation import category_readings, read_stills
+from stemo.training.landmark_cache import landmark_cache
+from stemo.training.metrics import CategoryReadings
+from stemo.training.pictures import fit
+from stemo.training.report.card import read_facts
+
+Say = Callable[[str], None]
+FACES = 384  # to find the ranges of activations on
+MOST = 0.005  # of the accuracy that the twin may lose
+CPU = torch.device("cpu")
+
+
+def run_int8(settings: RecognitionSettings, data: Sequence[str], cache: Path, say: Say) -> int:
+    """Make, score and keep the twin of the weights in ``settings``; returns 0.
+
+    Ranges are found on training faces of ``data``, the loss on its validation faces; ``cache`` keeps their landmarks.
+    Raises :class:`ConfigError` for other architectures, a missing package or no data, :class:`DataError` where the
+    data have no such faces, and :class:`OutputError` where the twin loses more than half a point, which keeps nothing.
+    """
+    weights = Path(settings.weights) if settings.weights else SHIPPED
+    network, facts = load_weights(weights)
+    _check(network, data)
+    collection = collect([Path(path) for path in data], 0.0, facts.labels)
+    train, valid = (
+        [still for still in part if still.label is not None] for part in (collection.train, collection.valid)
+    )
+    if len(train) < FACES or not valid:
+        raise DataError(
+            f"data {', '.join(data)} are too few: expected {FACES} training faces and some for validation, got "
+            f"{len(train)} and {len(valid)}. Give more --data, for example ferplus.zip."
+        )
+    chosen = [train[place] for place in np.random.default_rng(0).permutation(len(train))[:FACES]]
+    assert isinstance(network, Network)
+    twin = Twin(*quantise(network, _frames(chosen, facts), _landmarks(chosen, cache, "int8")))
+    known = _landmarks(valid, cache, "valid")
+    exact, small = (_readings(network, facts, valid, known, part) for part in (None, twin))
+    figures = _compared(exact, small, collection.rule)
+    for line in _told(figures):
+        say(line)
+    if figures["accuracy_lost"] > MOST:
+        raise OutputError(
+            f"8-bit twin of {str(weights)!r} loses too much: expected at most {MOST:.1%}, got "
+            f"{figures['accuracy_lost']:.2%}. Nothing was kept."
+        )
+    for path in _keep(weights, twin, figures):
+        say(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _check(network: object, data: Sequence[str]) -> None:
+    if not isinstance(network, Network):
+        raise ConfigError(
+            "export 'int8' is for the architecture stemo: expected such weights, got another. Use --export onnx."
+        )
+    if not data:
+        raise ConfigError("export 'int8' needs faces: expected --data, got none. Pass --data ferplus.zip.")
+    if find_spec("onnx") is None or find_spec("onnxscript") is None:
+        raise ConfigError("export 'int8' lacks a package: expected onnx installed. pip install onnx onnxscript")
+
+
+def _frames(stills: Sequence[Still], facts: WeightFacts) -> torch.Tensor:
+    pictures = np.stack([fit(still.image, PICTURE_SIZE) for still in stills])
+    return facts.preprocessing.fitted(torch.from_numpy(pictures))
+
+
+def _landmarks(stills: Sequence[Still], cache: Path, name: str) -> torch.Tensor:
+    return torch.from_numpy(np.array(landmark_cache([still.image for still in stills], cache, name)))
+
+
+def _readings(
+    network: Network, facts: WeightFacts, stills: Sequence[Still], landmarks: torch.Tensor, twin: Twin | None
+) -> CategoryReadings:
+    engine = OnnxEngine(network, network_threads(), twin)
+    reader = NetworkClips(network, facts.preprocessing, CPU, engine)
+    probabilities = reader.probabilities(read_stills(reader, stills, landmarks.numpy()))
+    return category_readings(probabilities, stills, facts.labels)
+
+
+def _compared(exact: CategoryReadings, small: CategoryReadings, rule: str) -> dict[str, Any]:
+    scores = exact.score, small.score
+    return {
+        "rule": rule,
+        "n": scores[0].n,
+        "accuracy": scores[1].accuracy,
+        "macro_recall": scores[1].macro_recall,
+        "accuracy_lost": scores[0].accuracy - scores[1].accuracy,
+        "macro_recall_lost": scores[0].macro_recall - scores[1].macro_recall,
+        "agreement": float((exact.probabilities.argmax(1) == small.probabilities.argmax(1)).mean()),
+        "mean_difference": float(np.abs(exact.probabilities - small.probabilities).mean()),
+    }
+
+
+def _told(figures: dict[str, Any]) -> list[str]:
+    return [
+        f"rule:      {figures['rule']}",
+        f"n:         {figures['n']} faces",
+        f"accuracy:  {figures['accuracy']:.2%} in 8 bits, {figures['accuracy_lost']:+.2%} lost",
+        f"recall:    {figures['macro_recall']:.2%} in 8 bits (macro), {figures['macro_recall_lost']:+.2%} lost",
+        f"agreement: {figures['agreement']:.2%} of the faces, probabilities differ by {figures['mean_difference']:.4f}",
+    ]
+
+
+def _keep(weights: Path, twin: Twin, figures: dict[str, Any]) -> list[Path]:
+    """Write both files and their hashes, the description last: without it they are not looked at."""
+    paths = [twin_path(weights, part) for part in PARTS]
+    description = weights.with_suffix(".json")
+    facts = read_facts(description)
+    hashes = {part: hashlib.sha256(getattr(twin, part)).hexdigest() for part in PARTS}
+    try:
+        for path, part in zip(paths, PARTS, strict=True):
+            path.write_bytes(getattr(twin, part))
+        metrics = {**(facts.get("metrics") or {}), FACTS: {**figures, "sha256": hashes}}
+        write_description(description, {**facts, "metrics": metrics})
+    except OSError as error:
+        raise failed(weights, error) from error
+    return [*paths, description]

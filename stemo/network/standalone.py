@@ -1,0 +1,198 @@
+"""The network as others can run it: pictures of faces in, calibrated readings out, nothing to be done before or after.
+
+:func:`forms` gives the modules that ``--export`` writes: for stemo the streaming step and the whole clip, for networks
+that read each picture by itself the still. Each takes the aligned faces as they are cut, uint8 RGB of 224 pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from stemo.network.folding import folded
+from stemo.network.frame_network import FrameNetwork
+from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Network, calibrated
+from stemo.network.preprocessing import LUMINANCE, PICTURE_SIZE, Preprocessing
+
+PICTURE = (PICTURE_SIZE, PICTURE_SIZE, 3)
+Readings = tuple[Tensor, Tensor, Tensor]  # probabilities (b k), valence (b), arousal (b)
+SteppedReadings = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """One module to export.
+
+    ``kind`` is step, clip or still; ``inputs`` and ``outputs`` map each name to what it holds, in order, and
+    ``examples`` are inputs of two faces.
+    """
+
+    kind: str
+    module: nn.Module
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    examples: tuple[Tensor, ...]
+
+
+class PictureInput(nn.Module):
+    """:meth:`Preprocessing.fitted` for pictures of 224 pixels, as products with constant matrices that any runtime has.
+
+    Averaging over areas is linear along each side, also where 224 is no multiple of the size.
+    """
+
+    colours: Tensor
+    area: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        gray = preprocessing.gray
+        colours = torch.tensor([LUMINANCE]).T if gray else torch.eye(3)
+        channels = colours.shape[1]
+        mean, std = (torch.tensor(part[:channels]) * 255 for part in (preprocessing.mean, preprocessing.std))
+        for name, value in {
+            "colours": colours,
+            "area": area_matrix(PICTURE_SIZE, preprocessing.input_size),
+            "mean": rearrange(mean, "c -> c 1 1"),
+            "std": rearrange(std, "c -> c 1 1"),
+        }.items():
+            self.register_buffer(name, value)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """uint8 RGB (n 224 224 3) -> normalised (n c s s), c = 1 for gray."""
+        values = rearrange(pictures.float() @ self.colours, "n h w c -> n c h w")
+        return (self.area @ values @ self.area.T - self.mean) / self.std
+
+
+class Step(nn.Module):
+    """One new frame of each face, and what the frames before it left: :class:`StreamReader` as a function."""
+
+    def __init__(self, network: Network, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.pictures, self.network = PictureInput(preprocessing), network
+        self.widths = feature_widths(network)
+
+    def forward(self, pictures: Tensor, landmarks: Tensor, cache: Tensor) -> SteppedReadings:
+        """(b 224 224 3) uint8, (b 205), (b t-1 c) -> readings and the next frame's cache (b t-1 c).
+
+        A place of the cache that is NaN shows the new frame, so a stream starts with a cache of NaN.
+        """
+        # the new frame by itself
+        features = torch.cat(self.network.encode_frames(self.pictures(pictures), landmarks), -1)
+        newest = rearrange(features, "b c -> b 1 c")
+
+        # behind the frames before it
+        clip = torch.cat([torch.where(cache.isnan(), newest, cache), newest], 1)  # (b t c)
+
+        # all of them together
+        return *_read(self.network, clip, self.widths), clip[:, 1:]
+
+
+class WholeClip(nn.Module):
+    """:meth:`Network.forward` from pictures to calibrated readings."""
+
+    def __init__(self, network: Network, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.pictures, self.network = PictureInput(preprocessing), network
+        self.widths = feature_widths(network)
+
+    def forward(self, pictures: Tensor, landmarks: Tensor) -> Readings:
+        """(b t 224 224 3) uint8, (b t 205), oldest first -> the newest frame's readings."""
+        # every frame by itself
+        frames = self.pictures(rearrange(pictures, "b t h w c -> (b t) h w c"))
+        features = torch.cat(self.network.encode_frames(frames, rearrange(landmarks, "b t f -> (b t) f")), -1)
+
+        # all of them together
+        return _read(self.network, rearrange(features, "(b t) c -> b t c", t=self.network.length), self.widths)
+
+
+class Still(nn.Module):
+    """A :class:`FrameNetwork` from pictures to calibrated readings."""
+
+    def __init__(self, network: FrameNetwork, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.pictures, self.network = PictureInput(preprocessing), network
+
+    def forward(self, pictures: Tensor) -> Readings:
+        """(b 224 224 3) uint8 -> the readings of each."""
+        logits, valence, arousal = self.network(self.pictures(pictures))
+        return calibrated(logits, self.network.temperature), valence, arousal
+
+
+def forms(network: FaceNetwork, preprocessing: Preprocessing) -> list[Form]:
+    """What is exported of ``network``, batch norms folded: its step and its clip, or its still."""
+    network = folded(network)
+    faces = torch.randint(0, 255, (2, *PICTURE), dtype=torch.uint8)
+    outputs = _readings(network)
+    if isinstance(network, FrameNetwork):
+        return [Form("still", Still(network, preprocessing), {"pictures": _picture("faces")}, outputs, (faces,))]
+    assert isinstance(network, Network)
+    length, width = network.length, sum(feature_widths(network))
+    known = torch.randn(2, LANDMARK_FEATURES)
+    cache = torch.full((2, length - 1, width), torch.nan)
+    before = (
+        f"float32 (faces, {length - 1}, {width}): features of the {length - 1} frames before the new one, oldest first "
+        "and 1/fps seconds apart; NaN where there was none yet, so a face starts with NaN everywhere"
+    )
+    return [
+        Form(
+            "step",
+            Step(network, preprocessing),
+            {"pictures": _picture("faces"), "landmarks": _landmarks("faces"), "cache": before},
+            {**outputs, "new_cache": f"float32 (faces, {length - 1}, {width}): the cache for the next frame"},
+            (faces, known, cache),
+        ),
+        Form(
+            "clip",
+            WholeClip(network, preprocessing),
+            {"pictures": _picture(f"clips, {length}"), "landmarks": _landmarks(f"clips, {length}")},
+            outputs,
+            tuple(repeat(part, "b ... -> b t ...", t=length).contiguous() for part in (faces, known)),
+        ),
+    ]
+
+
+def feature_widths(network: Network) -> tuple[int, int, int]:
+    """How many numbers each part of :class:`FrameFeatures` has."""
+    channels = network.spatial.channels
+    return channels, channels, network.landmark.none.shape[0]
+
+
+def area_matrix(before: int, after: int) -> Tensor:
+    """(after before): the averages over areas that ``F.interpolate(..., mode="area")`` takes along one side."""
+    matrix = torch.zeros(after, before)
+    for place in range(after):
+        start, end = place * before // after, -(-(place + 1) * before // after)
+        matrix[place, start:end] = 1 / (end - start)
+    return matrix
+
+
+def _read(network: Network, clip: Tensor, widths: tuple[int, int, int]) -> Readings:
+    read = network.read_clip(FrameFeatures(*clip.split(widths, -1)))
+    return calibrated(read.logits, network.temperature), read.valence, read.arousal
+
+
+def _readings(network: FaceNetwork) -> dict[str, str]:
+    return {
+        "probabilities": f"float32 (batch, {network.classes}): calibrated, in the order of the labels, summing to 1",
+        "valence": "float32 (batch,): in [-1, 1]",
+        "arousal": "float32 (batch,): in [0, 1]",
+    }
+
+
+def _picture(batch: str) -> str:
+    return (
+        f"uint8 ({batch}, {PICTURE_SIZE}, {PICTURE_SIZE}, 3): RGB, faces upright and cut as "
+        "stemo.faces.alignment.align does; brightness and size are prepared inside"
+    )
+
+
+def _landmarks(batch: str) -> str:
+    return (
+        f"float32 ({batch}, {LANDMARK_FEATURES}): as stemo.faces.geometry.landmark_features makes them of MediaPipe's "
+        "mesh, blendshapes and head pose; all NaN where there are none"
+    )
