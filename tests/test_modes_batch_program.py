@@ -19,7 +19,7 @@ from fakes import make_video
 
 pytestmark = pytest.mark.slow
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc, to find who writes a file")
-LONG = 900  # frames: a few seconds of work, so that there is time to kill it
+LONG = 3_600  # frames: many seconds of work, so that there is time to kill it
 
 
 @contextmanager
@@ -116,7 +116,6 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tmp_path: Path, clips: 
     flags = ("--video", clips, "--output", "out", "--no-video", "--weights", fresh_weights, "--device", "cpu")
     with program(tmp_path, *flags, "--workers", "2") as running:
         worker = writer_of(tmp_path / "out" / "long_results.json.part", running)
-        time.sleep(0.5)
         running.send_signal(signal.SIGINT)
         _, error = running.communicate(timeout=60)
     assert running.returncode == 130
