@@ -16,6 +16,7 @@ from stemo.records import Affect, Box, Face, Frame, FrameResult, Reading, SceneO
 
 T = TypeVar("T")
 DEPTH = 4  # frames that may wait between two stages
+AHEAD = 2  # frames decoded ahead: enough to have one always, and those of large pictures weigh
 CHECKPOINT = 256  # frames between two places where a run can be resumed: the same for all, as readings depend on it
 
 
@@ -93,7 +94,11 @@ class Pipeline:
         if not overlapped:
             yield from self._read(self._find(frames, resumable), 1)
             return
-        with Overlap(self._find(frames, resumable)) as found, Overlap(self._read(found, self.batch)) as results:
+        with (
+            Overlap(frames, AHEAD) as decoded,
+            Overlap(self._find(decoded, resumable)) as found,
+            Overlap(self._read(found, self.batch)) as results,
+        ):
             yield from results
 
     def restore(self, state: State) -> None:

@@ -154,7 +154,7 @@ def test_threads_end_with_the_last_result(stage_threads: Stages) -> None:
 def test_threads_end_when_the_reader_of_results_leaves_early(stage_threads: Stages) -> None:
     results = pipeline().results(ArraySource(IMAGES * 10))
     next(iter(results))
-    assert len(stage_threads()) == 2
+    assert len(stage_threads()) == 3  # that decodes, that finds, that reads
     results.close()  # type: ignore[attr-defined]
     assert stage_threads() == []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,8 @@ from jsonschema import Draft202012Validator
 from stemo.faces.alignment import align, crop_matrix
 from stemo.faces.finding import FaceFinder
 from stemo.faces.geometry import LEFT_EYE, RIGHT_EYE, landmark_features
-from stemo.faces.landmarks import BLENDSHAPES, LANDMARKS, result_faces
+from stemo.faces.landmarks import BLENDSHAPES, LANDMARKS, mesh_faces
+from stemo.faces.native import Mesh
 from stemo.faces.tracking import Tracker
 from stemo.insight.smoothing import MovingAverage
 from stemo.network.checkpoint import WeightFacts
@@ -86,21 +86,17 @@ def test_a_profile_that_has_no_landmarks_is_read_by_its_box(reader: FaceReader) 
 # --- broken landmarks ---
 
 
-def result(*meshes: Array, blend: Array = BLEND, pose: np.ndarray | None = None) -> SimpleNamespace:
-    """What MediaPipe returns for a picture of 320 x 240 with these meshes in pixels."""
-    unit = np.array([320, 240, 320])
-    return SimpleNamespace(
-        face_landmarks=[[SimpleNamespace(x=x, y=y, z=z) for x, y, z in (mesh / unit).tolist()] for mesh in meshes],
-        face_blendshapes=[[SimpleNamespace(score=float(score)) for score in blend] for _ in meshes],
-        facial_transformation_matrixes=[np.eye(4) if pose is None else pose for _ in meshes],
-    )
+def seen(points: Array, scores: Array = BLEND, pose: np.ndarray | None = None) -> Mesh:
+    """What MediaPipe says in a picture of 320 x 240 of a face with these landmarks in pixels."""
+    unit = np.array([320, 240, 320], np.float32)
+    return Mesh(points / unit, scores, np.eye(4) if pose is None else pose)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_nan_landmarks_are_no_face_and_spoil_no_other(value: float) -> None:
     broken = head(0.0)
     broken[7, 1] = value
-    (face,) = result_faces(result(broken, head(10.0)), 320, 240)
+    (face,) = mesh_faces([seen(broken), seen(head(10.0))], 320, 240)
     np.testing.assert_allclose(np.asarray(face.landmarks), head(10.0), atol=1e-3)
     assert face.blendshapes is not None
     assert face.pose == pytest.approx((0, 0, 0))
@@ -108,7 +104,7 @@ def test_nan_landmarks_are_no_face_and_spoil_no_other(value: float) -> None:
 
 @pytest.mark.parametrize("pose", [np.full((4, 4), math.nan), np.zeros((4, 4))])
 def test_a_broken_pose_or_blendshape_leaves_the_face(pose: np.ndarray) -> None:
-    (face,) = result_faces(result(head(0.0), blend=np.full(BLENDSHAPES, np.nan, np.float32), pose=pose), 320, 240)
+    (face,) = mesh_faces([seen(head(0.0), np.full(BLENDSHAPES, np.nan, np.float32), pose)], 320, 240)
     assert face.blendshapes is None
     assert face.pose is None or np.isfinite(face.pose).all()
     assert np.isfinite(face.box).all()

@@ -63,14 +63,15 @@ def similarity(source: Matrix, target: Matrix, *, rounds: int = 4) -> Matrix:
 
     Least squares, with points that fit badly (a nose tip under yaw) weighing less from round to round.
     """
-    weights = np.ones(len(source))
-    matrix = _weighted_similarity(source, target, weights)
+    # a similarity of the plane is w = turn * z + shift in complex numbers
+    points, goals = _complex(source), _complex(target)
+    weights = np.ones(len(points))
+    scale = max(0.05 * float(np.ptp(target, axis=0).max()), 1e-9)
+    turn, shift = _weighted_similarity(points, goals, weights)
     for _ in range(rounds - 1):
-        residuals = np.linalg.norm(source @ matrix[:, :2].T + matrix[:, 2] - target, axis=1)
-        scale = max(0.05 * float(np.ptp(target, axis=0).max()), 1e-9)
-        weights = 1.0 / (1.0 + (residuals / scale) ** 2)
-        matrix = _weighted_similarity(source, target, weights)
-    return matrix
+        weights = 1.0 / (1.0 + (np.abs(turn * points + shift - goals) / scale) ** 2)
+        turn, shift = _weighted_similarity(points, goals, weights)
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
 def warp(image: Image, matrix: Matrix) -> Image:
@@ -83,15 +84,21 @@ def warp(image: Image, matrix: Matrix) -> Image:
     return np.asarray(crop, np.uint8)
 
 
-def _weighted_similarity(source: Matrix, target: Matrix, weights: Matrix) -> Matrix:
+def _complex(points: Matrix) -> npt.NDArray[np.complex128]:
+    """(n 2) -> (n,), x + iy."""
+    return points[:, 0] + 1j * points[:, 1]
+
+
+def _weighted_similarity(
+    source: npt.NDArray[np.complex128], target: npt.NDArray[np.complex128], weights: npt.NDArray[np.float64]
+) -> tuple[complex, complex]:
+    """Turn (with scale) and shift that lay ``source`` on ``target`` with the least weighted squares."""
     share = weights / weights.sum()
-    centre, goal = share @ source, share @ target
-    flat, wanted = source - centre, target - goal
-    spread = max(float(share @ (flat**2).sum(axis=1)), 1e-12)
-    cosine = float(share @ (flat * wanted).sum(axis=1)) / spread
-    sine = float(share @ (flat[:, 0] * wanted[:, 1] - flat[:, 1] * wanted[:, 0])) / spread
-    linear = np.array([[cosine, -sine], [sine, cosine]])
-    return np.column_stack([linear, goal - linear @ centre])
+    centre, goal = complex(share @ source), complex(share @ target)
+    flat = source - centre
+    spread = max(float(share @ (flat.real**2 + flat.imag**2)), 1e-12)
+    turn = complex((share * flat.conj()) @ (target - goal)) / spread
+    return turn, goal - turn * centre
 
 
 def _shrink(image: Image, matrix: Matrix, factor: int) -> tuple[Image, Matrix]:

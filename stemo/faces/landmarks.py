@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from stemo.errors import WeightsError
+from stemo.faces.native import Mesh, opened
 from stemo.records import Array, Box, Face, Image, State
 
 LANDMARKS = 478
@@ -37,6 +38,7 @@ class Landmarker:
         self._seen = False
         with _quiet():
             self._native = _create(model, max_faces, video, threshold)
+        self._ask = opened(self._native)
         self._warm_up()
         self._finalizer = weakref.finalize(self, _release, self._native)
 
@@ -52,10 +54,10 @@ class Landmarker:
         picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=packed)
         # each of the graph's models may log on its first face
         with contextlib.nullcontext() if self._seen else _quiet():
-            result = self._detect(picture, time)
-        self._seen = self._seen or bool(result.face_landmarks)
+            meshes = self._ask(picture, self._tick(time) if self._video else None)
+        self._seen = self._seen or bool(meshes)
         height, width = packed.shape[:2]
-        return result_faces(result, width, height)
+        return mesh_faces(meshes, width, height)
 
     def forget(self) -> None:
         """Read the next picture as the first of a stream: no face is followed into it, nothing smoothed with it.
@@ -72,9 +74,6 @@ class Landmarker:
     def restore(self, state: State) -> None:
         """Go on from :meth:`state`; for a landmarker that has read nothing yet."""
         self._milliseconds = state["milliseconds"]
-
-    def _detect(self, picture: Any, time: float) -> Any:
-        return self._native.detect_for_video(picture, self._tick(time)) if self._video else self._native.detect(picture)
 
     def close(self) -> None:
         """Frees the native graph; reading is not possible afterwards. Closing twice is fine."""
@@ -144,14 +143,13 @@ def pose_angles(matrix: np.ndarray) -> tuple[float, float, float]:
     return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
 
-def result_faces(result: Any, width: int, height: int) -> list[Face]:
-    """The faces of a MediaPipe result for a picture of ``width`` x ``height`` pixels.
+def mesh_faces(meshes: Sequence[Mesh], width: int, height: int) -> list[Face]:
+    """The faces of MediaPipe's meshes in a picture of ``width`` x ``height`` pixels.
 
     A face whose landmarks are not finite is left out, as nothing is known of its place; blendshapes or a pose that are
     not finite are ``None``.
     """
-    faces = [_face(result, index, width, height) for index in range(len(result.face_landmarks))]
-    return [face for face in faces if face.landmarks is not None and np.isfinite(face.landmarks).all()]
+    return [_face(mesh, width, height) for mesh in meshes if np.isfinite(mesh.points).all()]
 
 
 def _create(model: Path, max_faces: int, video: bool, threshold: float) -> Any:
@@ -211,17 +209,15 @@ def _release(native: Any) -> None:
     native._handle = None
 
 
-def _face(result: Any, index: int, width: int, height: int) -> Face:
-    points = result.face_landmarks[index]
+def _face(mesh: Mesh, width: int, height: int) -> Face:
     # z is in the unit of x, so it scales with the picture's width
-    landmarks = np.array([(p.x, p.y, p.z) for p in points], np.float32) * np.array([width, height, width], np.float32)
-    blendshapes = np.array([category.score for category in result.face_blendshapes[index]], np.float32)
-    pose = pose_angles(result.facial_transformation_matrixes[index])
+    landmarks = mesh.points * np.array([width, height, width], np.float32)
+    pose = pose_angles(mesh.pose)
     return Face(
         box=landmarks_box(landmarks),
         score=1.0,
         landmarks=landmarks,
-        blendshapes=blendshapes if np.isfinite(blendshapes).all() else None,
+        blendshapes=mesh.scores if np.isfinite(mesh.scores).all() else None,
         pose=pose if np.isfinite(pose).all() else None,
     )
 

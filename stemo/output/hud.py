@@ -93,7 +93,7 @@ class Hud:
             ages=np.array([1 + (time - now) / self._seconds for time, _ in past]),
             valence=np.array([affect.valence for _, affect in past]),
             arousal=np.array([affect.arousal for _, affect in past]),
-            emotions=[affect.emotion for _, affect in past],
+            emotions=_emotions([affect for _, affect in past]),
         )
 
 
@@ -108,6 +108,12 @@ def _layouts(faces: int, unit: float) -> list[Layout]:
         full.append(panels.layout("tall", unit * 0.84))
     small = [panels.layout(name, unit) for name in ("compact", "tag")]
     return [*full, panels.layout("wide", unit), *small] if faces <= FEW else small
+
+
+def _emotions(affects: Sequence[Affect]) -> list[str]:
+    """The most probable category of each, as :attr:`Affect.emotion` but all at once."""
+    places = np.argmax([affect.probabilities for affect in affects], axis=1).tolist()
+    return [affect.labels[place] for affect, place in zip(affects, places, strict=True)]
 
 
 def _affect(reading: Reading) -> Affect | None:

@@ -19,6 +19,7 @@ from stemo.output.palette import AROUSAL, FAINT, INK, LINE, MUTED, TEXT, VALENCE
 from stemo.output.placement import Layout
 from stemo.records import Affect, Image
 
+Weights = npt.NDArray[np.float32]
 GLASS = 0.84  # how much of the picture a panel takes
 CHIP = 7.4  # units: the radius of an id badge
 SIZES: dict[str, tuple[int, int]] = {"tall": (180, 190), "wide": (372, 66), "compact": (142, 52), "tag": (124, 20)}
@@ -43,10 +44,10 @@ def layout(name: str, unit: float) -> Layout:
 def draw(image: Image, place: Layout, x: int, y: int, track_id: int, affect: Affect, past: History) -> None:
     """Draw a panel into ``image`` in place with its upper left corner at ``x, y`` (inside the image)."""
     region = image[y : y + place.height, x : x + place.width]
-    still, weight = _still(place.name, place.width, place.height, affect.labels)
-    shape = region.shape
-    still, weight = still[: shape[0], : shape[1]], weight[: shape[0], : shape[1]]
-    region[:] = cv2.blendLinear(region, still, 1.0 - weight, weight)
+    rows, columns = region.shape[:2]
+    parts = _still(place.name, place.width, place.height, affect.labels)
+    still, weight, rest = (part[:rows, :columns] for part in parts)
+    region[:] = cv2.blendLinear(region, still, rest, weight)
     pen = Pen(region, place.width / SIZES[place.name][0])
     _MOVING[place.name](pen, track_id, affect, past)
 
@@ -234,14 +235,15 @@ _STILL: dict[str, Callable[[Pen, tuple[str, ...]], None]] = {
 
 
 @lru_cache(maxsize=32)
-def _still(name: str, width: int, height: int, labels: tuple[str, ...]) -> tuple[Image, npt.NDArray[np.float32]]:
-    """The still part of a panel, and how strongly each of its pixels covers the picture."""
+def _still(name: str, width: int, height: int, labels: tuple[str, ...]) -> tuple[Image, Weights, Weights]:
+    """The still part of a panel, how strongly each of its pixels covers the picture, and what that leaves of it."""
     unit = width / SIZES[name][0]
     pane = np.full((height, width, 3), INK, np.uint8)
     _STILL[name](Pen(pane, unit), labels)
     drawn = (pane != np.array(INK, np.uint8)).any(axis=2)
     shape = _pane(width, height, round(min(7 * unit, height / 2)))
-    return pane, (shape * np.where(drawn, 0.96, GLASS)).astype(np.float32)
+    weight = (shape * np.where(drawn, 0.96, GLASS)).astype(np.float32)
+    return pane, weight, 1.0 - weight
 
 
 @lru_cache(maxsize=64)

@@ -86,15 +86,12 @@ class Placer:
         }
 
     def _settle(self, track_id: int, scene: _Scene, layouts: Sequence[Layout], time: float) -> Spot:
-        spots = [(rank, spot) for rank, layout in enumerate(layouts) for spot in scene.spots(layout)]
-        options = [(scene.cost(spot, rank), spot) for rank, spot in spots]
-        cost, best = min(options, key=lambda option: option[0])
+        best = _cheapest(scene, layouts)
         memory = self._memories.get(track_id)
         if memory is None:
-            self._memories[track_id] = _Memory(best, time)
-            return best
-        kept = next(((c, s) for c, s in options if _same(s, memory.spot)), None)
-        chosen = self._choose(memory, kept, (cost, best), time)
+            self._memories[track_id] = _Memory(best[1], time)
+            return best[1]
+        chosen = self._choose(memory, _again(memory.spot, scene, layouts), best, time)
         spot = _glide(memory.spot, chosen, scene) if _same(memory.spot, chosen) else chosen
         memory.spot, memory.time = spot, time
         return spot
@@ -153,6 +150,28 @@ class _Scene:
     def _inside(self, position: float, size: float, axis: int) -> float:
         margin = self.gap * 0.75
         return max(margin, min(position, self.frame[axis] - margin - size))
+
+
+def _cheapest(scene: _Scene, layouts: Sequence[Layout]) -> tuple[float, Spot]:
+    """The spot that costs least, with its cost; of equal ones the first."""
+    least: tuple[float, Spot] | None = None
+    for rank, layout in enumerate(layouts):
+        for spot in scene.spots(layout):
+            cost = scene.cost(spot, rank)
+            if least is None or cost < least[0]:
+                least = cost, spot
+            if least[0] < _BLOCKED:
+                return least  # spots come in the order of their price, so all that follow cost as much or more
+    assert least is not None
+    return least
+
+
+def _again(spot: Spot, scene: _Scene, layouts: Sequence[Layout]) -> tuple[float, Spot] | None:
+    """The spot with the layout and anchor of an earlier one, with its cost; ``None`` if that layout is not offered."""
+    for rank, layout in enumerate(layouts):
+        if layout == spot.layout:
+            return next((scene.cost(new, rank), new) for new in scene.spots(layout) if new.anchor == spot.anchor)
+    return None
 
 
 def _glide(old: Spot, target: Spot, scene: _Scene) -> Spot:

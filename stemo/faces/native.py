@@ -1,0 +1,124 @@
+"""What MediaPipe's landmarker says of a picture, as arrays.
+
+Its Python API makes 530 objects of every face and hands every call to a thread and back, which takes longer than
+everything else that happens to a face in Python. So its C function is called here as the API itself calls it, and the
+numbers are copied out of its memory at once; where a version of MediaPipe has other insides, the API is used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stemo.records import Array
+
+Ask = Callable[[Any, int | None], list["Mesh"]]
+
+
+class Mesh(NamedTuple):
+    """One face: ``points`` (478 3) in parts of the picture, ``scores`` (52) of the blendshapes, ``pose`` (4 4)."""
+
+    points: Array
+    scores: Array
+    pose: npt.NDArray[Any]
+
+
+def opened(landmarker: Any) -> Ask:
+    """The way to ask a MediaPipe ``FaceLandmarker``: a ``mediapipe.Image`` and its milliseconds -> the faces in it.
+
+    ``None`` for the milliseconds asks one that reads single pictures. Both raise what MediaPipe raises.
+    """
+    try:
+        return _direct(landmarker)
+    except (AttributeError, ImportError):
+        return _public(landmarker)
+
+
+def _public(landmarker: Any) -> Ask:
+    def ask(picture: Any, milliseconds: int | None) -> list[Mesh]:
+        if milliseconds is None:
+            return said(landmarker.detect(picture))
+        return said(landmarker.detect_for_video(picture, milliseconds))
+
+    return ask
+
+
+def said(result: Any) -> list[Mesh]:
+    """The faces of a ``FaceLandmarkerResult``."""
+    faces = zip(result.face_landmarks, result.face_blendshapes, result.facial_transformation_matrixes, strict=True)
+    return [
+        Mesh(
+            np.array([(point.x, point.y, point.z) for point in points], np.float32),
+            np.array([category.score for category in categories], np.float32),
+            np.asarray(pose),
+        )
+        for points, categories, pose in faces
+    ]
+
+
+def _direct(landmarker: Any) -> Ask:
+    from mediapipe.tasks.python.core.mediapipe_c_utils import handle_status
+    from mediapipe.tasks.python.vision.face_landmarker import MpFaceLandmarkerResultC as Result
+
+    library, handle = landmarker._lib._lib, landmarker._handle
+    still, following = library.MpFaceLandmarkerDetectImage, library.MpFaceLandmarkerDetectForVideo
+    free, free_error = library.MpFaceLandmarkerCloseResult, library.MpErrorFree
+    copied = _copier()
+
+    def ask(picture: Any, milliseconds: int | None) -> list[Mesh]:
+        result, message = Result(), ctypes.c_char_p()
+        time = () if milliseconds is None else (milliseconds,)
+        call = still if milliseconds is None else following
+        status = call(handle, picture._image_ptr, None, *time, ctypes.byref(result), ctypes.byref(message))
+        try:
+            handle_status(status, message)
+        finally:
+            if message.value is not None:
+                free_error(message)
+        try:
+            return [copied(result, index) for index in range(result.face_landmarks_count)]
+        finally:
+            free(ctypes.byref(result))
+
+    return ask
+
+
+@cache
+def _copier() -> Callable[[Any, int], Mesh]:
+    """Copies one face out of MediaPipe's structures, by their own description of where each number lies."""
+    from mediapipe.tasks.python.components.containers.category_c import MpCategoryC
+    from mediapipe.tasks.python.components.containers.landmark_c import MpNormalizedLandmarkC
+
+    point, score = _floats(MpNormalizedLandmarkC, "x", "y", "z"), _floats(MpCategoryC, "score")
+
+    def copied(result: Any, index: int) -> Mesh:
+        mesh, shapes = result.face_landmarks[index], result.face_blendshapes[index]
+        points = _array(mesh.landmarks, mesh.landmarks_count, point)
+        scores = _array(shapes.categories, shapes.categories_count, score)
+        return Mesh(points, scores[:, 0], result.facial_transformation_matrixes[index].to_numpy())
+
+    return copied
+
+
+def _floats(structure: type[ctypes.Structure], *names: str) -> np.dtype[Any]:
+    offsets = [getattr(structure, name).offset for name in names]
+    return np.dtype(
+        {
+            "names": names,
+            "formats": [np.float32] * len(names),
+            "offsets": offsets,
+            "itemsize": ctypes.sizeof(structure),
+        }
+    )
+
+
+def _array(pointer: Any, count: int, layout: np.dtype[Any]) -> Array:
+    """The named floats of ``count`` structures behind ``pointer`` as an array of its own (count names)."""
+    memory = ctypes.string_at(pointer, count * layout.itemsize)
+    rows = np.frombuffer(memory, layout)
+    return np.stack([rows[name] for name in layout.names or ()], axis=-1)
