@@ -17,7 +17,7 @@ from stemo.records import Affect, Box, Face, Frame, FrameResult, Reading, SceneO
 T = TypeVar("T")
 DEPTH = 4  # frames that may wait between two stages
 AHEAD = 2  # frames decoded ahead: enough to have one always, and those of large pictures weigh
-CHECKPOINT = 256  # frames between two places where a run can be resumed: the same for all, as readings depend on it
+CHECKPOINT = 256  # frames between two places where a run can be resumed; no batch goes across one
 
 
 class Resumable(Protocol):
@@ -28,16 +28,14 @@ class Resumable(Protocol):
 
 
 class Analyzer(Resumable, Protocol):
-    """Stage 2: finds and aligns the faces of a frame; ``forget`` drops what it cannot put into its state."""
+    """Stage 2: finds and aligns the faces of a frame."""
 
     def analyze(self, frame: Frame) -> list[Face]: ...
-    def forget(self) -> None: ...
 
 
 class Reader(Resumable, Protocol):
-    """Stage 3: reads the faces of a frame, or of several frames in a row, which costs less."""
+    """Stage 3: reads the faces of frames in a row (faces and seconds of each); several at once cost less."""
 
-    def read(self, faces: Sequence[Face], time: float) -> list[Affect]: ...
     def read_all(self, frames: Sequence[tuple[Sequence[Face], float]]) -> list[list[Affect]]: ...
 
 
@@ -109,10 +107,8 @@ class Pipeline:
 
     def _find(self, frames: Iterable[Frame], resumable: bool) -> Iterator[Found]:
         for place, frame in enumerate(frames):
-            checkpoint = place > 0 and frame.index % CHECKPOINT == 0
-            if checkpoint:
-                self.analyzer.forget()
-            state = {"analyzer": self.analyzer.state()} if checkpoint and resumable else None
+            checkpoint = resumable and place > 0 and frame.index % CHECKPOINT == 0
+            state = {"analyzer": self.analyzer.state()} if checkpoint else None
             objects = self.scene.update(frame) if self.scene else ()
             yield Found(frame, self.analyzer.analyze(frame), objects, state)
 
@@ -122,16 +118,12 @@ class Pipeline:
             state = group[0].state
             if state is not None:
                 state = {**state, "reader": self.reader.state(), "smoother": self.smoother.state()}
-            for item, affects in zip(group, self._affects(group), strict=True):
+            read = self.reader.read_all([(item.faces, item.frame.time) for item in group])
+            for item, affects in zip(group, read, strict=True):
                 frame = item.frame
                 readings = tuple(self._reading(frame, *pair) for pair in zip(item.faces, affects, strict=True))
                 readings = readings or (Reading(frame.index, frame.time),)
                 yield FrameResult(frame, readings, item.objects, rate.tick(), state if item is group[0] else None)
-
-    def _affects(self, group: Sequence[Found]) -> list[list[Affect]]:
-        if len(group) == 1:
-            return [self.reader.read(group[0].faces, group[0].frame.time)]
-        return self.reader.read_all([(item.faces, item.frame.time) for item in group])
 
     def _reading(self, frame: Frame, face: Face, raw: Affect) -> Reading:
         smoothed = self.smoother.update(face.track_id, raw, frame.time)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.geometry import landmark_features
 from stemo.insight.smoothing import Ema, MovingAverage
 from stemo.network.checkpoint import SHIPPED, WeightFacts
+from stemo.network.engine import wants_twin
 from stemo.network.exported import ExportedNetwork, ExportedStream, is_exported, open_weights
-from stemo.network.int8 import find_twin
+from stemo.network.int8 import Twin, find_twin
 from stemo.network.streaming import Observation, StreamReader
 from stemo.pipeline import Pipeline, Scene
 from stemo.records import Affect, Face, Frame, FrameResult, Image, Reading, State
@@ -110,8 +111,12 @@ class Recognizer:
         if isinstance(self.network, ExportedNetwork):
             self.network.check(backend, self.device)
             return ExportedStream(self.network)
-        twin = find_twin(self._path, self.facts) if backend in ("auto", "int8") else None
+        twin = self._twin if wants_twin(backend, self.device) else None
         return StreamReader(self.network, self.facts.preprocessing, self.device, backend, twin)
+
+    @cached_property
+    def _twin(self) -> Twin | None:
+        return find_twin(self._path, self.facts)  # ten megabytes to read and to hash
 
 
 class FaceReader:
@@ -121,12 +126,8 @@ class FaceReader:
         self.stream = stream
         self.labels = facts.labels
 
-    def read(self, faces: Sequence[Face], time: float) -> list[Affect]:
-        """Read the faces of the frame at ``time`` seconds, in their order."""
-        return self.read_all([(faces, time)])[0]
-
     def read_all(self, frames: Sequence[tuple[Sequence[Face], float]]) -> list[list[Affect]]:
-        """The same for frames in a row."""
+        """Read the faces of frames in a row, each with its time in seconds; in their order."""
         seen = [([observe(face) for face in faces], time) for faces, time in frames]
         return [
             [Affect(tuple(probabilities), valence, arousal, self.labels) for probabilities, valence, arousal in values]

@@ -57,3 +57,32 @@ def fresh_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         save_weights(path, Network(), WeightFacts(name="fresh"))
     return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, prepared for ``--resume``."""
+    from resuming import prepare
+
+    prepare(tmp_path, monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture
+def whole(folder: Path) -> Path:
+    """The results of a run in ``folder`` that nobody disturbed, without ``--resume``."""
+    from resuming import DATA, files, read
+
+    assert read("whole") == 0
+    assert sorted(files("whole")) == sorted(DATA)
+    return folder / "whole"
+
+
+@pytest.fixture
+def interrupted(folder: Path) -> Path:
+    """What a kill has left in ``folder`` at frame 24 or a little later."""
+    from resuming import leave_interrupted
+
+    out = leave_interrupted()
+    assert out.parent == folder
+    return out

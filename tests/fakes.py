@@ -163,8 +163,6 @@ class FixedAnalyzer:
             for track in range(1, self._count + 1)
         ]
 
-    def forget(self) -> None: ...
-
     def state(self) -> State:
         return {}
 

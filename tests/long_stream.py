@@ -1,4 +1,4 @@
-"""Reads a long made video through the whole chain, and prints as JSON what memory and time that took.
+"""Reads a long made video through the whole chain, and prints as JSON what memory that took.
 
 Run as a program, as memory is counted by process: ``python long_stream.py FOLDER FRAMES [hold]``. All is real (decoder,
 finder, tracker, alignment, the tiny network, smoothing, drawing, encoder, every data format) but MediaPipe, whose place
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -41,17 +40,18 @@ MIDDLE = (96.0, 96.0, 288.0, 288.0)  # where a zoomed look shows the face it was
 class Passers:
     """Stands for MediaPipe: one person after the other comes, sways and goes; mostly nobody is there."""
 
-    now = 0.0  # shared: whoever looks at a window sees the same moment
+    now = 0.0  # seconds: the frame that all look at
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self._mesh = _mesh()
 
-    def read(self, image: Image, time: float = 0.0) -> list[Face]:
+    def read(self, image: Image) -> list[Face]:
         """The whole picture; windows are not read, so that nobody is found who has gone."""
-        if image.shape[:2] != (HEIGHT, WIDTH):
-            return []
-        Passers.now = time
-        return [self._face(time)] if self.there() else []
+        return [self._face(Passers.now)] if self.there() and image.shape[:2] == (HEIGHT, WIDTH) else []
+
+    def follow(self, image: Image, face: Face) -> Face | None:  # noqa: ARG002
+        """The same where it was."""
+        return self._face(Passers.now) if self.there() else None
 
     def detect(self, image: Image) -> list[Face]:
         """The face in the middle of a window, while somebody is there."""
@@ -60,7 +60,6 @@ class Passers:
     def there(self) -> bool:
         return Passers.now % EVERY < STAYS
 
-    def forget(self) -> None: ...
     def close(self) -> None: ...
 
     def _face(self, time: float) -> Face:
@@ -84,14 +83,13 @@ def no_detectors(*_: Any, **__: Any) -> Iterator[Detectors]:
 
 
 class Watched(analyzer.FaceAnalyzer):
-    """Notes the moment of every frame, and the peak of memory at frame :data:`EARLY`."""
+    """Notes the peak of memory at frame :data:`EARLY`."""
 
-    moments: list[float]
     early: float
     held: list[list[Face]] | None
 
     def analyze(self, frame: Frame) -> list[Face]:
-        Watched.moments.append(time.perf_counter())
+        Passers.now = frame.time
         if frame.index == EARLY:
             Watched.early = peak_memory()
         faces = super().analyze(frame)
@@ -119,21 +117,15 @@ def make_long(path: Path, frames: int) -> None:
 
 
 def main(folder: Path, frames: int, hold: bool) -> None:
-    """Read, and print early and last peak in MB, milliseconds per frame of the first and the last thousand."""
+    """Read, and print what was said, and the early and the last peak in MB."""
     make_long(folder / "long.mp4", frames)
-    analyzer.Landmarker, analyzer.open_detectors = Passers, no_detectors  # type: ignore[misc, assignment]
-    Watched.moments, Watched.early, Watched.held = [], 0.0, [] if hold else None
+    analyzer.Landmarker = analyzer.Follower = Passers  # type: ignore[misc, assignment]
+    analyzer.open_detectors = no_detectors  # type: ignore[assignment]
+    Watched.early, Watched.held = 0.0, [] if hold else None
     settings, said = RecognitionSettings(format=",".join(WRITERS)), []
     given = recognizer(folder)
     run_video(str(folder / "long.mp4"), folder / "read.mp4", settings, False, False, said.append, recognizer=given)
-    moments = np.array(Watched.moments) * 1e3
-    told = {
-        "said": said[0],
-        "early_mb": Watched.early,
-        "last_mb": peak_memory(),
-        "first_ms": float(np.median(np.diff(moments[EARLY : 2 * EARLY]))),
-        "last_ms": float(np.median(np.diff(moments[-EARLY:]))),
-    }
+    told = {"said": said[0], "early_mb": Watched.early, "last_mb": peak_memory()}
     sys.stdout.write(json.dumps(told) + "\n")
 
 

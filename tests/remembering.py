@@ -16,7 +16,7 @@ from stemo.records import Affect, Box, Face, Frame, State
 class RememberingRecognizer(FixedRecognizer):
     """A :class:`stemo.recognizer.Recognizer` without models whose boxes and readings depend on every frame so far.
 
-    Like MediaPipe it also follows something that no state can hold. ``pace`` is what a frame takes, in seconds.
+    ``pace`` is what a frame takes, in seconds.
     """
 
     def __init__(
@@ -24,21 +24,16 @@ class RememberingRecognizer(FixedRecognizer):
     ) -> None:
         super().__init__(count, meanwhile=meanwhile)
         self._pace = pace
-        self._seen, self._followed = 0, 0
+        self._seen = 0
 
     def analyze(self, frame: Frame) -> list[Face]:
         time.sleep(self._pace)
         self._seen = (self._seen * 31 + frame.index + int(frame.image[0, 0, 0])) % 1009
-        self._followed += 1
-        left, top = float(self._seen % 40), float(self._followed % 11)
+        left, top = float(self._seen % 40), float(self._seen % 11)
         box: Box = (left, top, left + 20.0, top + 20.0)
         return [Face(box, face.score, face.track_id, crop=face.crop) for face in super().analyze(frame)]
 
-    def forget(self) -> None:
-        self._followed = 0
-
     def state(self) -> State:
-        assert self._followed == 0
         return {"seen": self._seen}
 
     def restore(self, state: State) -> None:
@@ -46,7 +41,7 @@ class RememberingRecognizer(FixedRecognizer):
 
     @contextmanager
     def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
-        self._seen, self._followed = 0, 0
+        self._seen = 0
         yield Pipeline(self, RememberingReader(), MovingAverage(5), scene)
 
 

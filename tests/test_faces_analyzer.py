@@ -73,13 +73,6 @@ def test_padded_rows_are_read_as_well_as_packed_ones(photo: Image) -> None:
     np.testing.assert_allclose(np.asarray(one.landmarks), np.asarray(other.landmarks), atol=1e-3)
 
 
-def test_times_may_repeat_and_run_backwards(photo: Image) -> None:
-    part = np.ascontiguousarray(photo[40:440, 700:1280])
-    with Landmarker(locate("face_landmarker"), video=True) as landmarker:
-        found = [len(landmarker.read(part, time)) for time in (0.0, 0.0, 5.0, 1.0, 1.0004)]
-    assert found == [1] * 5
-
-
 def test_reading_is_complete_and_features_follow(photo: Image) -> None:
     with Landmarker(locate("face_landmarker")) as landmarker:
         (face,) = landmarker.read(np.ascontiguousarray(photo[40:440, 700:1280]))

@@ -17,9 +17,13 @@ class Script:
     def __init__(self, *faces: Face) -> None:
         self.faces, self.calls = list(faces), 0
 
-    def read(self, image: Image, time: float = 0.0) -> list[Face]:  # noqa: ARG002
+    def read(self, image: Image) -> list[Face]:  # noqa: ARG002
         self.calls += 1
         return self.faces
+
+    def follow(self, image: Image, face: Face) -> Face | None:
+        """The one it was told that has the same score."""
+        return next((seen for seen in self.read(image) if seen.score == face.score), None)
 
     def detect(self, image: Image) -> list[Face]:
         return self.read(image)
@@ -77,7 +81,7 @@ def test_surveys_are_at_most_two_a_second_and_none_when_all_are_found() -> None:
     assert 2 <= survey.calls <= 9
     full = Script()
     finder = FaceFinder(
-        Script(_read(SMALL)), Script(), Script(), Script(Face(box=MIDDLE, score=0.9)), full, max_faces=1
+        Script(), Script(_read(SMALL)), Script(), Script(Face(box=MIDDLE, score=0.9)), full, max_faces=1
     )
     for step in range(100):
         finder.find(_frame(step / 25))
@@ -95,9 +99,35 @@ def test_cut_surveys_at_once() -> None:
 def test_never_more_than_asked_for_and_known_faces_first() -> None:
     big, known = Face(box=(200, 0, 400, 200), score=0.9, landmarks=LANDMARKS), _read(SMALL)
     whole = Script(big, known)
-    finder = FaceFinder(whole, whole, Script(), Script(Face(box=MIDDLE, score=0.9)), Script(), max_faces=1)
+    finder = FaceFinder(Script(), whole, Script(), Script(Face(box=MIDDLE, score=0.9)), Script(), max_faces=1)
     (face,) = finder.find(_frame(0.0), [known])
     assert face.box == SMALL
+
+
+def test_a_followed_face_spares_the_look_at_the_whole_picture() -> None:
+    whole, known = Script(), _read(SMALL)
+    finder = FaceFinder(Script(known), whole, Script(), Script(), Script())
+    assert finder.find(_frame(0.04), [known]) == [known]
+    assert whole.calls == 0
+    assert finder.find(_frame(0.08), [known], cut=True) == []
+    assert whole.calls == 1
+
+
+def test_a_box_without_landmarks_is_not_followed() -> None:
+    follower = Script(_read(SMALL))
+    finder = FaceFinder(follower, Script(), Script(), Script(), Script())
+    finder.find(_frame(0.0), [Face(box=SMALL, score=1.0)])
+    assert follower.calls == 0
+
+
+def test_of_two_that_slipped_onto_one_face_one_is_looked_for_anew() -> None:
+    one, other = _read(SMALL), Face(box=(300.0, 100.0, 340.0, 140.0), score=0.9, landmarks=LANDMARKS)
+    slipped = Face(box=SMALL, score=0.9, landmarks=LANDMARKS)
+    close_up = Script(_read(MIDDLE))
+    finder = FaceFinder(Script(one, slipped), Script(), close_up, Script(), Script())
+    faces = finder.find(_frame(0.04), [one, other])
+    assert close_up.calls == 1
+    assert sorted(round(face.box[0]) for face in faces) == [100, 300]
 
 
 def test_tiles_cover_every_pixel_and_overlap() -> None:

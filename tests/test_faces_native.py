@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,9 +26,12 @@ def face() -> Image:
     return np.ascontiguousarray(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)[40:440, 700:1280], np.uint8)
 
 
-def native(*, video: bool) -> Any:
-    with landmarks._quiet():
-        return landmarks._create(locate("face_landmarker"), 2, video, 0.5)
+@pytest.fixture
+def landmarker() -> Iterator[Any]:
+    with landmarks.quiet():
+        made = landmarks._create(locate("face_landmarker"), 2, 0.5)
+    yield made
+    made.close()
 
 
 def pictured(image: Image) -> Any:
@@ -36,39 +40,40 @@ def pictured(image: Image) -> Any:
     return mp.Image(image_format=mp.ImageFormat.SRGB, data=image)
 
 
-@pytest.mark.parametrize("time", [None, 40])
-def test_both_ways_give_the_same_numbers(face: Image, time: int | None) -> None:
-    one, other = native(video=time is not None), native(video=time is not None)
-    with landmarks._quiet():
-        (mesh,), (same,) = _direct(one)(pictured(face), time), _public(other)(pictured(face), time)
+def test_both_ways_give_the_same_numbers(face: Image, landmarker: Any) -> None:
+    with landmarks.quiet():
+        (mesh,), (same,) = _direct(landmarker)(pictured(face)), _public(landmarker)(pictured(face))
     assert mesh.points.shape == (478, 3)
     assert mesh.scores.shape == (52,)
     for part, equal in zip(mesh, same, strict=True):
         np.testing.assert_array_equal(part, equal)
-    one.close()
-    other.close()
 
 
-def test_a_picture_without_a_face_gives_nothing_and_what_was_given_stays(face: Image) -> None:
-    landmarker = native(video=False)
-    with landmarks._quiet():
+def test_a_picture_without_a_face_gives_nothing_and_what_was_given_stays(face: Image, landmarker: Any) -> None:
+    with landmarks.quiet():
         ask = _direct(landmarker)
-        (mesh,) = ask(pictured(face), None)
+        (mesh,) = ask(pictured(face))
         before = mesh.points.copy()
-        assert ask(pictured(np.zeros_like(face)), None) == []
-        ask(pictured(np.ascontiguousarray(face[:, ::-1])), None)
+        assert ask(pictured(np.zeros_like(face))) == []
+        ask(pictured(np.ascontiguousarray(face[:, ::-1])))
     np.testing.assert_array_equal(mesh.points, before)
-    landmarker.close()
 
 
-def test_an_error_of_mediapipe_comes_out(face: Image) -> None:
-    landmarker = native(video=True)
-    with landmarks._quiet():
-        ask = _direct(landmarker)
-        ask(pictured(face), 40)
-        with pytest.raises(ValueError, match=r"(?i)timestamp"):
-            ask(pictured(face), 40)
-    landmarker.close()
+def test_an_error_of_mediapipe_comes_out() -> None:
+    def refuses(*given: Any) -> int:
+        given[-1]._obj.value = b"not a picture"
+        return 3
+
+    freed: list[bytes] = []
+    library = SimpleNamespace(
+        MpFaceLandmarkerDetectImage=refuses,
+        MpFaceLandmarkerCloseResult=lambda _: pytest.fail("there is no result to free"),
+        MpErrorFree=lambda message: freed.append(message.value),
+    )
+    broken = SimpleNamespace(_lib=SimpleNamespace(_lib=library), _handle=None)
+    with pytest.raises(ValueError, match="not a picture"):
+        opened(broken)(SimpleNamespace(_image_ptr=None))
+    assert freed == [b"not a picture"]
 
 
 def test_other_insides_are_read_through_the_api() -> None:
@@ -76,8 +81,6 @@ def test_other_insides_are_read_through_the_api() -> None:
     result = SimpleNamespace(
         face_landmarks=[[point] * 478], face_blendshapes=[[category] * 52], facial_transformation_matrixes=[np.eye(4)]
     )
-    other = SimpleNamespace(detect=lambda *_: result, detect_for_video=lambda *_: result)
-    for time in (None, 5):
-        (mesh,) = opened(other)(object(), time)
-        np.testing.assert_array_equal(mesh.points, said(result)[0].points)
-        assert mesh.points[0] == pytest.approx([0.1, 0.2, 0.3])
+    (mesh,) = opened(SimpleNamespace(detect=lambda *_: result))(object())
+    np.testing.assert_array_equal(mesh.points, said(result)[0].points)
+    assert mesh.points[0] == pytest.approx([0.1, 0.2, 0.3])

@@ -33,7 +33,6 @@ def test_twenty_thousand_frames_take_no_more_memory_than_one_thousand(tmp_path: 
     assert frames == rows == 20_000
     assert people >= 160  # one every five seconds
     assert told["last_mb"] - told["early_mb"] < 50
-    assert told["last_ms"] < 1.5 * told["first_ms"]
     assert {path.name for path in tmp_path.glob("read*")} == {
         "read.mp4",
         "read_meta.json",

@@ -115,6 +115,32 @@ def test_missing_and_further_weights_are_told(tampered: Path) -> None:
     assert tiny.startswith("warn"), "--video does without"
 
 
+@pytest.mark.parametrize(("able", "state"), [(True, "fail"), (False, "ok")])
+def test_a_changed_twin_is_told_and_fails_where_it_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: bool, state: str
+) -> None:
+    shutil.copytree(doctor_models.WEIGHTS, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(doctor_models, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("stemo.network.engine.has_instructions", lambda: able)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    code, lines = diagnose("8-bit stemo_base", "network")
+    assert code == 0
+    assert [line[:4] for line in lines] == ["ok  ", "ok  "]
+    with (tmp_path / "stemo_base_int8_clip.onnx").open("ab") as file:
+        file.write(b"!")
+    code, lines = diagnose("8-bit stemo_base", "network")
+    assert code == int(able)
+    assert [line.split()[0] for line in lines] == ["warn", state]
+    for line in lines if able else lines[:1]:
+        assert "stemo_base_int8_clip.onnx' have been changed: expected sha256" in line
+        assert line.endswith("mend: pip install --force-reinstall --no-deps stemo")
+
+
+def test_weights_without_a_twin_are_fine(tampered: Path, fresh_weights: Path) -> None:
+    shutil.copy(fresh_weights, tampered / "stemo_base.safetensors")
+    assert diagnose("8-bit stemo_base") == (0, ["ok    8-bit stemo_base       these weights have no 8-bit twin"])
+
+
 def test_a_checkout_restores_its_weights_by_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".git").mkdir()
     monkeypatch.setattr(doctor_models, "WEIGHTS", tmp_path / "stemo" / "weights")

@@ -24,7 +24,8 @@ from stemo.modes.export import Outcome, Wanted, check
 from stemo.modes.export_check import clip_differences
 from stemo.network.architectures import build
 from stemo.network.checkpoint import WeightFacts, load_weights
-from stemo.network.exported import CPU, beside, open_exported, open_session, open_weights, session_run
+from stemo.network.engine import session_run
+from stemo.network.exported import CPU, beside, open_exported, open_session, open_weights
 from stemo.network.model import FaceNetwork
 from stemo.network.onnx_file import description, in_half, onnx_model, to_bytes
 from stemo.network.standalone import forms
@@ -133,7 +134,7 @@ def test_what_is_no_export_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else object())
+    monkeypatch.setattr("stemo.network.onnx_file.find_spec", lambda name: None if name == "onnxscript" else object())
     with pytest.raises(ConfigError, match=r"lacks the package 'onnxscript'.* pip install onnx onnxscript"):
         check(Wanted("onnx"))
     check(Wanted("torch"))

@@ -9,16 +9,13 @@ import pytest
 from fakes import make_video
 from resuming import (
     ALL_FORMATS,
-    DATA,
     EVERY,
     FRAMES,
     WORK,
     assert_same,
     files,
     interrupt_at,
-    leave_interrupted,
     pictures,
-    prepare,
     read,
     read_with,
     sound,
@@ -26,30 +23,6 @@ from resuming import (
 )
 
 from stemo.cli import main
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder."""
-    prepare(tmp_path, monkeypatch)
-    return tmp_path
-
-
-@pytest.fixture
-def whole(folder: Path) -> Path:
-    """The results of a run that nobody disturbed, without ``--resume``."""
-    assert read("whole") == 0
-    assert sorted(files("whole")) == sorted(DATA)
-    return folder / "whole"
-
-
-@pytest.fixture
-def interrupted(folder: Path) -> Path:
-    """What a kill has left at frame 24 or a little later."""
-    out = leave_interrupted()
-    assert out.parent == folder
-    return out
-
 
 # --- killed ---
 

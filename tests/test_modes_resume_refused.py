@@ -9,33 +9,10 @@ from pathlib import Path
 import pytest
 from fakes import make_video
 from remembering import RememberingRecognizer
-from resuming import DATA, WORK, assert_same, files, leave_interrupted, prepare, read
+from resuming import WORK, assert_same, read
 
 from stemo.cli import main
 from stemo.records import Frame
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder."""
-    prepare(tmp_path, monkeypatch)
-    return tmp_path
-
-
-@pytest.fixture
-def whole(folder: Path) -> Path:
-    """The results of a run that nobody disturbed, without ``--resume``."""
-    assert read("whole") == 0
-    assert sorted(files("whole")) == sorted(DATA)
-    return folder / "whole"
-
-
-@pytest.fixture
-def interrupted(folder: Path) -> Path:
-    """What a kill has left at frame 24 or a little later."""
-    out = leave_interrupted()
-    assert out.parent == folder
-    return out
 
 
 @pytest.mark.parametrize(

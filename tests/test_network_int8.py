@@ -135,6 +135,23 @@ def test_a_processor_tells_what_it_can(tmp_path: Path, monkeypatch: pytest.Monke
     assert int8.has_instructions() == there
 
 
+@pytest.mark.parametrize(
+    ("able", "backends", "read"),
+    [(True, ("auto", "int8", "onnx"), 1), (False, ("auto", "onnx", "torch"), 0), (False, ("int8",), 1)],
+)
+def test_a_recognizer_reads_its_twin_once_and_only_where_it_runs_it(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, able: bool, backends: tuple[str, ...], read: int
+) -> None:
+    searched: list[Path] = []
+    monkeypatch.setattr("stemo.network.engine.has_instructions", lambda: able)
+    monkeypatch.setattr("stemo.recognizer.find_twin", lambda path, _facts: searched.append(path))
+    monkeypatch.setattr("stemo.recognizer.StreamReader", lambda *given: given)
+    recognizer = Recognizer(weights=weights, device="cpu")
+    for backend in backends * 2:
+        recognizer.stream(backend)
+    assert searched == [weights] * read
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("able", [True, False])
 def test_auto_takes_the_twin_where_the_processor_is_made_for_it(

@@ -13,6 +13,7 @@ import pytest
 from stemo.errors import InputError, OutputError
 from stemo.output.pieces import PiecedVideo
 from stemo.output.saved import packed, unpacked
+from stemo.output.sound import Excerpt
 from stemo.output.video import VideoWriter
 
 STEADY = [step / 25 for step in range(30)]
@@ -40,13 +41,13 @@ def pictures(path: Path) -> list[np.ndarray]:
 def in_pieces(folder: Path, times: list[float], cuts: tuple[int, ...], **options: Any) -> Path:
     """Write pictures at ``times``; at each of ``cuts`` another writer goes on."""
     (folder / "work").mkdir()
-    writer = PiecedVideo(folder / "pieces.mp4", folder / "work", 64, 48, Fraction(25), **options)
+    writer = PiecedVideo(folder / "pieces.mp4", folder / "work", 64, 48, Fraction(25), Excerpt(**options))
     for step, time in enumerate(times):
         if step in cuts:
             state = unpacked(packed(writer.state()))
             writer.write(picture(0), time)  # which the next one knows nothing of
             writer.abort()
-            writer = PiecedVideo(folder / "pieces.mp4", folder / "work", 64, 48, Fraction(25), **options)
+            writer = PiecedVideo(folder / "pieces.mp4", folder / "work", 64, 48, Fraction(25), Excerpt(**options))
             writer.restore(state)
         writer.write(picture(step), time)
     writer.close()
@@ -54,7 +55,7 @@ def in_pieces(folder: Path, times: list[float], cuts: tuple[int, ...], **options
 
 
 def in_one(folder: Path, times: list[float], **options: Any) -> Path:
-    with VideoWriter(folder / "one.mp4", 64, 48, Fraction(25), **options) as writer:
+    with VideoWriter(folder / "one.mp4", 64, 48, Fraction(25), Excerpt(**options)) as writer:
         for step, time in enumerate(times):
             writer.write(picture(step), time)
     return folder / "one.mp4"
@@ -97,7 +98,7 @@ def test_faults_are_those_of_a_video_in_one(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "words.mp4").write_text("words")
     with pytest.raises(InputError, match="sound of"):
-        PiecedVideo(tmp_path / "o.mp4", tmp_path / "work", 64, 48, Fraction(25), sound_from=tmp_path / "words.mp4")
+        PiecedVideo(tmp_path / "o.mp4", tmp_path / "work", 64, 48, Fraction(25), Excerpt(tmp_path / "words.mp4"))
     writer = PiecedVideo(tmp_path / "o.mp4", tmp_path / "work", 32, 48, Fraction(25))
     with pytest.raises(OutputError, match="expected 32x48, got 64x48"):
         writer.write(picture(0), 0.0)

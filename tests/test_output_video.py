@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stemo.errors import InputError, OutputError
+from stemo.output.sound import Excerpt
 from stemo.output.video import VideoWriter
 
 RATE = 48_000
@@ -35,7 +36,7 @@ def sound_file(path: Path, codec: str, form: str, seconds: float = 2.0) -> Path:
 
 
 def write(path: Path, times: list[float], **options) -> VideoWriter:
-    writer = VideoWriter(path, 64, 48, Fraction(25), **options)
+    writer = VideoWriter(path, 64, 48, Fraction(25), Excerpt(**options))
     for step, time in enumerate(times):
         writer.write(picture(step), time)
     return writer
@@ -138,7 +139,7 @@ def test_a_source_without_sound_is_fine(tmp_path: Path) -> None:
 def test_unreadable_sound_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "in.mp4").write_text("words")
     with pytest.raises(InputError, match="sound of"):
-        VideoWriter(tmp_path / "o.mp4", 64, 48, Fraction(25), sound_from=tmp_path / "in.mp4")
+        VideoWriter(tmp_path / "o.mp4", 64, 48, Fraction(25), Excerpt(tmp_path / "in.mp4"))
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 

@@ -13,7 +13,7 @@ from fakes import ArraySource, CollectSink, FixedAnalyzer, FixedReader, stamp
 
 from stemo.errors import InputError, OutputError, StemoError, TruncatedError
 from stemo.insight.smoothing import Ema, MovingAverage
-from stemo.pipeline import CHECKPOINT, DEPTH, Found, Pipeline, Smoother, deliver, groups
+from stemo.pipeline import AHEAD, CHECKPOINT, DEPTH, Found, Pipeline, Smoother, deliver, groups
 from stemo.records import Face, Frame, FrameResult, SceneObject
 
 Stages = Callable[[], list[threading.Thread]]
@@ -162,7 +162,7 @@ def test_threads_end_when_the_reader_of_results_leaves_early(stage_threads: Stag
 def test_no_stage_runs_far_ahead() -> None:
     source = CountedSource(IMAGES * 10)
     for taken, _ in enumerate(pipeline().results(source), start=1):
-        assert source.asked <= taken + 2 * (DEPTH + 1)
+        assert source.asked <= taken + 2 * (DEPTH + 1) + AHEAD + 1
 
 
 def test_deliver_gives_every_result_to_every_sink() -> None:

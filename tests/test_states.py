@@ -248,28 +248,14 @@ def facts(found: Sequence[Face]) -> list[Any]:
     ],
 )
 def test_faces_after_a_checkpoint_are_the_same_bit_for_bit(shared: Path, clip: str, most: int, split: int) -> None:
-    """The native landmarkers cannot hand over what they follow: both read on as if they had followed nothing."""
     with open_source(shared / "videos" / clip) as source:
         frames = [frame for frame, _ in zip(source, range(split + 25), strict=False)]
     with FaceAnalyzer(most) as one, FaceAnalyzer(most) as other:
         for frame in frames[:split]:
             one.analyze(frame)
-        one.forget()
         other.restore(unpacked(packed(one.state())))
         for frame in frames[split:]:
             assert facts(one.analyze(frame)) == facts(other.analyze(frame)), frame.index
-
-
-@pytest.mark.slow
-def test_without_forgetting_they_would_differ(shared: Path) -> None:
-    """What the test above relies on: a landmarker that follows a face does read it otherwise."""
-    with open_source(shared / "videos" / "expressive_a.mp4") as source:
-        frames = [frame for frame, _ in zip(source, range(12), strict=False)]
-    with FaceAnalyzer(1) as one, FaceAnalyzer(1) as other:
-        for frame in frames[:-1]:
-            one.analyze(frame)
-        other.restore(unpacked(packed(one.state())))
-        assert facts(one.analyze(frames[-1])) != facts(other.analyze(frames[-1]))
 
 
 @pytest.mark.slow

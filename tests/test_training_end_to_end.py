@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fake_networks import Brightness
 
 from stemo import Recognizer
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.network.checkpoint import load_weights
 from stemo.network.clips import NetworkClips
-from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
 from stemo.network.preprocessing import Preprocessing
 from stemo.records import EMOTIONS, Box, Face, Frame, Image
 from stemo.training.datasets import Still
@@ -25,25 +25,9 @@ CPU = torch.device("cpu")
 GRAY = np.full((100, 100, 3), 90, np.uint8)
 
 
-class Lightness(FaceNetwork):
-    """Reads bright faces as Happy and dark ones as Sad."""
-
-    def __init__(self) -> None:
-        super().__init__(7, 16)
-
-    def encode_frames(self, frames: torch.Tensor, landmarks: torch.Tensor) -> FrameFeatures:
-        light = frames.mean((1, 2, 3)).unsqueeze(-1)
-        return FrameFeatures(light, light, landmarks[:, :1])
-
-    def read_clip(self, clip: FrameFeatures) -> Prediction:
-        now = clip.average[:, -1, 0]
-        logits = torch.zeros(len(now), 7)
-        logits[:, EMOTIONS.index("Happy")], logits[:, EMOTIONS.index("Sad")] = now, -now
-        return Prediction(logits, now, now, torch.ones(len(now), 16))
-
-
 def lightness() -> NetworkClips:
-    return NetworkClips(Lightness(), Preprocessing(), CPU)
+    """Reads bright faces as Happy and dark ones as Sad."""
+    return NetworkClips(Brightness(EMOTIONS.index("Happy"), dark=EMOTIONS.index("Sad")), Preprocessing(), CPU)
 
 
 class Finder:

@@ -5,33 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from fake_networks import Brightness
 
 from stemo.network.clips import NetworkClips
-from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
+from stemo.network.model import FaceNetwork
 from stemo.network.preprocessing import Preprocessing
 from stemo.records import EMOTIONS
 from stemo.training.datasets import LabelledSequence
 from stemo.training.motion import course, read_movement
 
 HAPPY, SAD = EMOTIONS.index("Happy"), EMOTIONS.index("Sad")
-
-
-class Brightness(FaceNetwork):
-    """Reads bright frames as ``label`` and dark ones as Neutral; valence and arousal grow with ``slope``."""
-
-    def __init__(self, label: int, slope: float) -> None:
-        super().__init__(7, 16)
-        self.label, self.slope = label, slope
-
-    def encode_frames(self, frames: torch.Tensor, landmarks: torch.Tensor) -> FrameFeatures:
-        light = frames.mean((1, 2, 3)).unsqueeze(-1)
-        return FrameFeatures(light, light, landmarks[:, :1])
-
-    def read_clip(self, clip: FrameFeatures) -> Prediction:
-        now = clip.average[:, -1, 0]
-        logits = torch.zeros(len(now), 7)
-        logits[:, self.label], logits[:, EMOTIONS.index("Neutral")] = 4 * now, -4 * now
-        return Prediction(logits, torch.tanh(self.slope * now), torch.sigmoid(now), torch.ones(len(now), 16))
 
 
 def rising(label: int, count: int = 3) -> list[LabelledSequence]:

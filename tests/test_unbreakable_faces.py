@@ -67,8 +67,11 @@ class Script:
     def __init__(self, *faces: Face) -> None:
         self.faces = list(faces)
 
-    def read(self, image: Image, time: float = 0.0) -> list[Face]:  # noqa: ARG002
+    def read(self, image: Image) -> list[Face]:  # noqa: ARG002
         return self.faces
+
+    def follow(self, image: Image, face: Face) -> Face | None:  # noqa: ARG002
+        return None
 
     def detect(self, image: Image) -> list[Face]:  # noqa: ARG002
         return self.faces
@@ -79,7 +82,7 @@ def test_a_profile_that_has_no_landmarks_is_read_by_its_box(reader: FaceReader) 
     (face,) = FaceFinder(Script(), Script(), Script(), Script(), Script(Face(BOX, 0.9))).find(frame)
     assert face.landmarks is None
     crop = align(frame.image, face.landmarks, face.box)
-    (affect,) = reader.read([Face(face.box, face.score, 1, crop=crop)], 0.0)
+    ((affect,),) = reader.read_all([([Face(face.box, face.score, 1, crop=crop)], 0.0)])
     assert sum(affect.probabilities) == pytest.approx(1, abs=1e-5)
 
 
@@ -124,7 +127,7 @@ def test_nan_in_what_is_known_of_a_face_counts_as_not_known(reader: FaceReader, 
     pose = (float(known["pose"][0]), 0.0, 0.0)
     face = Face(BOX, 0.9, 1, known["landmarks"], known["blendshapes"], pose, crop)
     assert observe(face).landmarks is None
-    (affect,) = reader.read([face], 0.0)
+    ((affect,),) = reader.read_all([([face], 0.0)])
     assert np.isfinite([*affect.probabilities, affect.valence, affect.arousal]).all()
 
 

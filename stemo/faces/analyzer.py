@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +14,7 @@ from stemo.faces.alignment import align
 from stemo.faces.cuts import CutDetector
 from stemo.faces.detection import Detectors, check_detector, open_detectors
 from stemo.faces.finding import FaceFinder
+from stemo.faces.following import Follower
 from stemo.faces.landmarks import Landmarker
 from stemo.faces.tracking import Tracker
 from stemo.records import Face, Frame, Image, State
@@ -52,7 +51,6 @@ class FaceAnalyzer:
             )
         check_detector(detector, face_weights)
         self._closing = ExitStack()
-        self._landmarkers: list[Landmarker] = []
         self._video = video
         try:
             model = _landmarker(landmarker, detector)
@@ -73,24 +71,12 @@ class FaceAnalyzer:
         aligned = [replace(face, crop=align(frame.image, face.landmarks, face.box)) for face in found]
         return self._tracker.update(aligned, frame.time, cut=cut)
 
-    def forget(self) -> None:
-        """Drop what the native models follow, which cannot be put into a :meth:`state`; ids and tracks stay."""
-        for landmarker in self._landmarkers:
-            landmarker.forget()
-
     def state(self) -> State:
-        """Everything remembered of the stream, right after :meth:`forget`."""
-        return {
-            "landmarkers": [landmarker.state() for landmarker in self._landmarkers],
-            "finder": self._finder.state(),
-            "tracker": self._tracker.state(),
-            "cuts": self._cuts.state(),
-        }
+        """Everything remembered of the stream."""
+        return {"finder": self._finder.state(), "tracker": self._tracker.state(), "cuts": self._cuts.state()}
 
     def restore(self, state: State) -> None:
         """Go on from :meth:`state`; for an analyzer with the same settings that has seen no frame yet."""
-        for landmarker, kept in zip(self._landmarkers, state["landmarkers"], strict=True):
-            landmarker.restore(kept)
         self._finder.restore(state["finder"])
         self._tracker.restore(state["tracker"])
         self._cuts.restore(state["cuts"])
@@ -110,25 +96,25 @@ class FaceAnalyzer:
     def _build(self, max_faces: int, model: Path | None, detectors: Detectors) -> FaceFinder:
         if model is None:
             return FaceFinder(Blind(), Blind(), Blind(), *detectors, max_faces)
-        close_up = self._kept(partial(Landmarker, model, threshold=CLOSE_UP_THRESHOLD))
-        whole = partial(Landmarker, model, video=self._video)
-        solo = self._kept(partial(whole, max_faces=1))
-        many = solo if max_faces == 1 else self._kept(partial(whole, max_faces=max_faces))
-        return FaceFinder(solo, many, close_up, *detectors, max_faces)
+        close_up = self._kept(Landmarker(model, threshold=CLOSE_UP_THRESHOLD))
+        whole = self._kept(Landmarker(model, max_faces=max_faces))
+        return FaceFinder(Follower(model), whole, close_up, *detectors, max_faces)
 
-    def _kept(self, make: Callable[[], Landmarker]) -> Landmarker:
-        made = make()
+    def _kept(self, made: Landmarker) -> Landmarker:
         self._closing.callback(made.close)
-        self._landmarkers.append(made)
         return made
 
 
 class Blind:
     """Stands for a landmarker that is not there: reads nothing, so that faces are boxes only."""
 
-    def read(self, image: Image, time: float = 0.0) -> list[Face]:  # noqa: ARG002
+    def read(self, image: Image) -> list[Face]:  # noqa: ARG002
         """No face, whatever the picture."""
         return []
+
+    def follow(self, image: Image, face: Face) -> Face | None:  # noqa: ARG002
+        """Not found again, whatever the picture."""
+        return None
 
 
 def _landmarker(given: Path | None, detector: str) -> Path | None:

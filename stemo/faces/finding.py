@@ -1,8 +1,8 @@
-"""Finding every face of a frame: a look at the whole picture, closer looks at what it misses, surveys now and then.
+"""Finding every face of a frame: known ones where they were, the whole picture where there are none, surveys at times.
 
-MediaPipe's landmarker is cheap but overlooks faces below about a tenth of the picture. So a face known from the frame
-before and not found again gets a zoomed look of its own, and a survey by a box detector runs on the first frame, after
-a cut, and at intervals on the stream's own clock.
+Following a face costs less than finding it. One that is not found again where it was gets a zoomed look of its own,
+and as MediaPipe's landmarker overlooks faces below about a tenth of the picture, a survey by a box detector runs on the
+first frame, after a cut, and at intervals on the stream's own clock.
 """
 
 from __future__ import annotations
@@ -25,26 +25,32 @@ MISSING_EVERY, CALM_EVERY, CALM_MOST = 0.5, 1.0, 2.0  # seconds between surveys
 class Reader(Protocol):
     """Anything that reads faces with landmarks from a picture."""
 
-    def read(self, image: Image, time: float = 0.0) -> list[Face]: ...
+    def read(self, image: Image) -> list[Face]: ...
+
+
+class Follows(Protocol):
+    """Anything that reads a face of the frame before, which has landmarks, where it was."""
+
+    def follow(self, image: Image, face: Face) -> Face | None: ...
 
 
 class FaceFinder:
     """Finds up to ``max_faces`` faces in one frame after the other.
 
-    ``solo`` and ``many`` read whole pictures for one face and for more (following one face is cheaper), ``close_up``
-    reads zoomed windows, ``detector`` finds boxes in windows and ``surveyor`` in whole pictures.
+    ``follower`` reads known faces where they were, ``whole`` reads whole pictures, ``close_up`` zoomed windows,
+    ``detector`` finds boxes in windows and ``surveyor`` in whole pictures.
     """
 
     def __init__(
         self,
-        solo: Reader,
-        many: Reader,
+        follower: Follows,
+        whole: Reader,
         close_up: Reader,
         detector: Detector,
         surveyor: Detector,
         max_faces: int = 4,
     ) -> None:
-        self._solo, self._many = solo, many
+        self._follower, self._whole = follower, whole
         self._close_up, self._detector, self._surveyor = close_up, detector, surveyor
         self._max_faces = max_faces
         self._agenda = Agenda()
@@ -55,8 +61,10 @@ class FaceFinder:
         ``known`` are the faces expected from the frames before, moved to where they should be now; ``cut`` says that
         the scene has changed.
         """
-        seen = self._whole(len(known)).read(frame.image, frame.time)
-        faces = merge([scored for face in seen for scored in self._scored(frame.image, face, known)])
+        faces = [] if cut else self._followed(frame.image, known)
+        if not faces:
+            seen = self._whole.read(frame.image)
+            faces = merge([scored for face in seen for scored in self._scored(frame.image, face, known)])
         for face in known if not cut else ():
             if not any(iou(face.box, other.box) > SAME or same_face(face.box, other.box) for other in faces):
                 faces += self._look_again(frame.image, face)
@@ -73,8 +81,10 @@ class FaceFinder:
         """Go on from :meth:`state`."""
         self._agenda.restore(state)
 
-    def _whole(self, known: int) -> Reader:
-        return self._solo if self._max_faces == 1 or known == 1 else self._many
+    def _followed(self, image: Image, known: Sequence[Face]) -> list[Face]:
+        """The known faces that are still where they were; one that slipped onto another is not."""
+        found = [self._follower.follow(image, face) for face in known if face.landmarks is not None]
+        return merge([face for face in found if face is not None])
 
     def _scored(self, image: Image, face: Face, known: Sequence[Face]) -> list[Face]:
         """The landmarker gives no score: a known face keeps its own, a new one gets the detector's or is dropped."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from stemo.errors import WeightsError
 from stemo.faces.native import Mesh, opened
-from stemo.records import Array, Box, Face, Image, State
+from stemo.records import Array, Box, Face, Image
 
 LANDMARKS = 478
 BLENDSHAPES = 52
@@ -25,55 +25,33 @@ BLANK = np.zeros((64, 64, 3), np.uint8)  # a picture without a face
 
 
 class Landmarker:
-    """MediaPipe's FaceLandmarker over one picture at a time.
+    """MediaPipe's FaceLandmarker over one picture at a time, each on its own.
 
-    ``video=True`` follows faces from picture to picture (cheaper; needs :meth:`read` to be given times), ``False``
-    treats every picture on its own. ``threshold`` in [0, 1] is used for detection, presence and tracking.
-    Raises WeightsError when MediaPipe cannot load ``model``.
+    ``threshold`` in [0, 1] is used for detection and presence. Raises WeightsError when MediaPipe cannot load
+    ``model``.
     """
 
-    def __init__(self, model: Path, *, max_faces: int = 1, video: bool = False, threshold: float = 0.5) -> None:
-        self._video = video
-        self._milliseconds = -1
+    def __init__(self, model: Path, *, max_faces: int = 1, threshold: float = 0.5) -> None:
         self._seen = False
-        with _quiet():
-            self._native = _create(model, max_faces, video, threshold)
+        with quiet():
+            self._native = _create(model, max_faces, threshold)
         self._ask = opened(self._native)
         self._warm_up()
         self._finalizer = weakref.finalize(self, _release, self._native)
 
-    def read(self, image: Image, time: float = 0.0) -> list[Face]:
-        """The faces in ``image`` (h w 3), RGB uint8; ``time`` in seconds matters with ``video=True`` only.
-
-        Times that repeat or run backwards are moved to the next free millisecond, as MediaPipe refuses them.
-        """
+    def read(self, image: Image) -> list[Face]:
+        """The faces in ``image`` (h w 3), RGB uint8."""
         import mediapipe as mp
 
         # MediaPipe reads rows with padding as garbage without a word
         packed = np.ascontiguousarray(image)
         picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=packed)
         # each of the graph's models may log on its first face
-        with contextlib.nullcontext() if self._seen else _quiet():
-            meshes = self._ask(picture, self._tick(time) if self._video else None)
+        with contextlib.nullcontext() if self._seen else quiet():
+            meshes = self._ask(picture)
         self._seen = self._seen or bool(meshes)
         height, width = packed.shape[:2]
         return mesh_faces(meshes, width, height)
-
-    def forget(self) -> None:
-        """Read the next picture as the first of a stream: no face is followed into it, nothing smoothed with it.
-
-        MediaPipe keeps a face and its filters only as long as it sees that face, so a blank picture ends both.
-        """
-        if self._video:
-            self.read(BLANK, time=-1.0)
-
-    def state(self) -> State:
-        """The clock, which is all that there is after :meth:`forget`."""
-        return {"milliseconds": self._milliseconds}
-
-    def restore(self, state: State) -> None:
-        """Go on from :meth:`state`; for a landmarker that has read nothing yet."""
-        self._milliseconds = state["milliseconds"]
 
     def close(self) -> None:
         """Frees the native graph; reading is not possible afterwards. Closing twice is fine."""
@@ -87,13 +65,9 @@ class Landmarker:
     ) -> None:
         self.close()
 
-    def _tick(self, time: float) -> int:
-        self._milliseconds = max(self._milliseconds + 1, round(time * 1000))
-        return self._milliseconds
-
     def _warm_up(self) -> None:
         # the graph's threads log on their first picture: let them do so while stderr is quiet
-        self.read(BLANK, time=-1.0)
+        self.read(BLANK)
 
 
 class BoxFinder:
@@ -104,7 +78,7 @@ class BoxFinder:
     """
 
     def __init__(self, model: Path, *, threshold: float = 0.5) -> None:
-        with _quiet():
+        with quiet():
             self._native = _create_detector(model, threshold)
         self.detect(BLANK)
         self._finalizer = weakref.finalize(self, _release, self._native)
@@ -115,7 +89,7 @@ class BoxFinder:
 
         picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
         # it may remark on any picture, depending on where that lies in memory
-        with _quiet():
+        with quiet():
             found = self._native.detect(picture).detections
         return [_boxed(detection) for detection in found]
 
@@ -152,23 +126,22 @@ def mesh_faces(meshes: Sequence[Mesh], width: int, height: int) -> list[Face]:
     return [_face(mesh, width, height) for mesh in meshes if np.isfinite(mesh.points).all()]
 
 
-def _create(model: Path, max_faces: int, video: bool, threshold: float) -> Any:
+def _create(model: Path, max_faces: int, threshold: float) -> Any:
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=str(model)),
-        running_mode=vision.RunningMode.VIDEO if video else vision.RunningMode.IMAGE,
+        running_mode=vision.RunningMode.IMAGE,
         num_faces=max_faces,
         min_face_detection_confidence=threshold,
         min_face_presence_confidence=threshold,
-        min_tracking_confidence=threshold,
         output_face_blendshapes=True,
         output_facial_transformation_matrixes=True,
     )
     try:
         return vision.FaceLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
-        raise _unloadable(model, error) from error
+        raise unloadable(model, error) from error
 
 
 def _create_detector(model: Path, threshold: float) -> Any:
@@ -181,10 +154,11 @@ def _create_detector(model: Path, threshold: float) -> Any:
         )
         return vision.FaceDetector.create_from_options(options)
     except (RuntimeError, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise _unloadable(model, error) from error
+        raise unloadable(model, error) from error
 
 
-def _unloadable(model: Path, error: Exception) -> WeightsError:
+def unloadable(model: Path, error: Exception) -> WeightsError:
+    """The one-line error for a file that is not MediaPipe's."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return WeightsError(
         f"face landmarker {str(model)!r} cannot be loaded: expected MediaPipe's face_landmarker.task, got {reason}. "
@@ -204,7 +178,7 @@ def _boxed(detection: Any) -> Face:
 def _release(native: Any) -> None:
     # when the interpreter exits, MediaPipe's executor stops before its objects go and closing raises; the system frees
     # the memory then, and an empty handle keeps its __del__ from complaining on stderr
-    with _quiet(), contextlib.suppress(RuntimeError):
+    with quiet(), contextlib.suppress(RuntimeError):
         native.close()
     native._handle = None
 
@@ -223,7 +197,7 @@ def _face(mesh: Mesh, width: int, height: int) -> Face:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps MediaPipe's C++ start-up chatter off stderr; it goes past Python, hence the file descriptor."""
     # one at a time: a thread that saved another's silence would restore it for good
     with SILENCE:

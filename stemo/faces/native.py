@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from stemo.records import Array
 
-Ask = Callable[[Any, int | None], list["Mesh"]]
+Ask = Callable[[Any], list["Mesh"]]
 
 
 class Mesh(NamedTuple):
@@ -29,9 +29,9 @@ class Mesh(NamedTuple):
 
 
 def opened(landmarker: Any) -> Ask:
-    """The way to ask a MediaPipe ``FaceLandmarker``: a ``mediapipe.Image`` and its milliseconds -> the faces in it.
+    """The way to ask a MediaPipe ``FaceLandmarker`` of single pictures: a ``mediapipe.Image`` -> the faces in it.
 
-    ``None`` for the milliseconds asks one that reads single pictures. Both raise what MediaPipe raises.
+    Raises what MediaPipe raises.
     """
     try:
         return _direct(landmarker)
@@ -40,12 +40,7 @@ def opened(landmarker: Any) -> Ask:
 
 
 def _public(landmarker: Any) -> Ask:
-    def ask(picture: Any, milliseconds: int | None) -> list[Mesh]:
-        if milliseconds is None:
-            return said(landmarker.detect(picture))
-        return said(landmarker.detect_for_video(picture, milliseconds))
-
-    return ask
+    return lambda picture: said(landmarker.detect(picture))
 
 
 def said(result: Any) -> list[Mesh]:
@@ -66,15 +61,13 @@ def _direct(landmarker: Any) -> Ask:
     from mediapipe.tasks.python.vision.face_landmarker import MpFaceLandmarkerResultC as Result
 
     library, handle = landmarker._lib._lib, landmarker._handle
-    still, following = library.MpFaceLandmarkerDetectImage, library.MpFaceLandmarkerDetectForVideo
+    call = library.MpFaceLandmarkerDetectImage
     free, free_error = library.MpFaceLandmarkerCloseResult, library.MpErrorFree
     copied = _copier()
 
-    def ask(picture: Any, milliseconds: int | None) -> list[Mesh]:
+    def ask(picture: Any) -> list[Mesh]:
         result, message = Result(), ctypes.c_char_p()
-        time = () if milliseconds is None else (milliseconds,)
-        call = still if milliseconds is None else following
-        status = call(handle, picture._image_ptr, None, *time, ctypes.byref(result), ctypes.byref(message))
+        status = call(handle, picture._image_ptr, None, ctypes.byref(result), ctypes.byref(message))
         try:
             handle_status(status, message)
         finally:

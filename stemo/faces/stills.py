@@ -18,7 +18,7 @@ THRESHOLD = 0.15
 
 def still_landmarker(model: Path) -> Landmarker:
     """A landmarker for single stills that accepts faces filling the whole picture."""
-    return Landmarker(model, max_faces=1, video=False, threshold=THRESHOLD)
+    return Landmarker(model, max_faces=1, threshold=THRESHOLD)
 
 
 def read_still(landmarker: Landmarker, image: Image) -> Face | None:

@@ -68,7 +68,7 @@ class Tracker:
     def state(self) -> State:
         """The next id, and the tracks in their order: of their faces what later ones are compared with."""
         tracks = [
-            (id, track.face.box, track.face.score, track.time, track.looks, track.speed)
+            (id, track.face.box, track.face.score, track.face.landmarks, track.time, track.looks, track.speed)
             for id, track in self._tracks.items()
         ]
         return {"next": self._next, "tracks": tracks}
@@ -77,7 +77,8 @@ class Tracker:
         """Go on from :meth:`state`."""
         self._next = state["next"]
         self._tracks = {
-            id: Track(Face(box, score), time, looks, speed) for id, box, score, time, looks, speed in state["tracks"]
+            id: Track(Face(box, score, landmarks=landmarks), time, looks, speed)
+            for id, box, score, landmarks, time, looks, speed in state["tracks"]
         }
 
     def _forget(self, time: float) -> None:

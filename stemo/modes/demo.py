@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from stemo.config import RecognitionSettings
-from stemo.errors import InputError, OutputError
+from stemo.errors import InputError
 from stemo.modes.video import run_video
 from stemo.output.data import output_name
+from stemo.output.pending import make_folder
 from stemo.output.video import VideoWriter
 from stemo.records import Image
 
@@ -25,7 +26,7 @@ WIDTH, HEIGHT = 960, 540
 
 def run_demo(folder: Path, settings: RecognitionSettings, say: Callable[[str], None]) -> int:
     """Make the clip, read it and say where the annotated video, the JSON and the contact sheet lie."""
-    make_folder(folder)
+    make_folder(folder, "demo folder")
     clip, output = folder / "zidane.mp4", folder / "demo.mp4"
     photograph = load_photograph()
     with VideoWriter(clip, WIDTH, HEIGHT, Fraction(FPS), overwrite=True) as writer:
@@ -36,17 +37,6 @@ def run_demo(folder: Path, settings: RecognitionSettings, say: Callable[[str], N
     say(f"readings:        {output_name(output, 'results.json')}")
     say(f"contact sheet:   {output_name(output, 'contact.png')}")
     return code
-
-
-def make_folder(folder: Path) -> None:
-    """Make ``folder`` where it is missing; raises :class:`OutputError` where that cannot be done."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"demo folder {str(folder)!r} cannot be made: expected a folder, got {error.strerror}. "
-            "Choose another --output."
-        ) from error
 
 
 def load_photograph() -> Image:

@@ -28,7 +28,13 @@ LEAST_DISK = 0.5  # GiB free
 RUNS = Path("runs")
 
 # import name -> what pip calls it, as in pyproject.toml
-LOADED = {"torch": "torch>=2.6", "mediapipe": "mediapipe>=1.0", "cv2": "opencv-python>=4.10", "av": "av>=15"}
+LOADED = {
+    "torch": "torch>=2.6",
+    "mediapipe": "mediapipe>=1.0",
+    "ai_edge_litert": "ai-edge-litert>=1.4",
+    "cv2": "opencv-python>=4.10",
+    "av": "av>=15",
+}
 SMALL = {
     "einops": "einops>=0.8",
     "numpy": "numpy>=1.26",

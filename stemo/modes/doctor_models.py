@@ -35,6 +35,8 @@ def model_checks() -> list[Check]:
         Check("H.264", h264, True, WHEELS),
         Check("AAC", aac, True, WHEELS),
         *(Check(f"weights {Path(name).stem}", partial(weights, name), name == NEEDED, restore) for name in names),
+        # where --video runs the twin, a damaged one fails the network below
+        *(Check(f"8-bit {Path(name).stem}", partial(twin, name), mend=restore) for name in names),
         Check("network", network, True, restore),
         *(Check(name, partial(asset, name), name == LANDMARKER) for name in ASSETS),
         Check("finding faces", faces, True, "pip install --force-reinstall mediapipe"),
@@ -78,16 +80,23 @@ def weights(name: str) -> str:
     return f"sha256 {facts.sha256[:12]} verified, {described}{'' if facts.trained else ', not trained'}"
 
 
+def twin(name: str) -> str:
+    """Whether the 8-bit twin of the weights ``name``, where they have one, is the one that was measured."""
+    from stemo.network.checkpoint import load_weights
+    from stemo.network.int8 import find_twin
+
+    _, facts = load_weights(WEIGHTS / name)
+    return "sha256 of both graphs verified" if find_twin(WEIGHTS / name, facts) else "these weights have no 8-bit twin"
+
+
 def network() -> str:
-    """Whether the network runs, in what, and how long one face takes."""
+    """Whether the network runs as ``--video`` runs it, in what, and how long one face takes."""
     import torch
 
-    from stemo.network.checkpoint import load_weights
-    from stemo.network.streaming import Observation, StreamReader
-    from stemo.recognizer import choose_device
+    from stemo.network.streaming import Observation
+    from stemo.recognizer import Recognizer
 
-    model, facts = load_weights(WEIGHTS / NEEDED)
-    reader = StreamReader(model, facts.preprocessing, choose_device("auto"))
+    reader = Recognizer(weights=WEIGHTS / NEEDED).stream("auto")
     reader.warm_up()
     began = time.monotonic()
     ((chances, _, _),) = reader.read([Observation(1, torch.zeros(224, 224, 3, dtype=torch.uint8), None)], 0.0)
@@ -136,9 +145,10 @@ def _restore() -> str:
 def _video(path: Path, sound: Path | None = None) -> Path:
     import numpy as np
 
+    from stemo.output.sound import Excerpt
     from stemo.output.video import VideoWriter
 
-    with VideoWriter(path, 64, 48, Fraction(RATE), sound_from=sound) as writer:
+    with VideoWriter(path, 64, 48, Fraction(RATE), Excerpt(sound)) as writer:
         for place in range(PICTURES):
             writer.write(np.full((48, 64, 3), 80 * place, np.uint8), place / RATE)
     return path

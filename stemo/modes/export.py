@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from stemo.modes.summary import shipped_or_fresh
 from stemo.network.checkpoint import WeightFacts, load_weights
 from stemo.network.exported import beside
 from stemo.network.model import FaceNetwork
-from stemo.network.onnx_file import PRECISIONS, description, onnx_model, to_bytes
+from stemo.network.onnx_file import PRECISIONS, check_packages, description, onnx_model, to_bytes
 from stemo.network.standalone import Form, forms
 from stemo.network.torch_file import program
 from stemo.output.pending import Pending, failed
@@ -26,7 +25,6 @@ from stemo.training.report.writing import make_folder
 Say = Callable[[str], None]
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 LARGEST = 1e-4  # difference in fp32 between a probability, valence or arousal of the file and of the network
-SHOWN = ("fp32", "fp16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +102,13 @@ def write(form: Form, facts: WeightFacts, wanted: Wanted, outcome: Outcome, say:
     say(f"{form.kind + ':':<10}{', '.join(form.inputs)} -> {', '.join(form.outputs)}")
     if wanted.format == "onnx":
         model = onnx_model(form)
-        data = to_bytes(PRECISIONS[wanted.precision](model), described)
-        sizes = {name: len(to_bytes(PRECISIONS[name](model), described)) for name in SHOWN} | {
-            wanted.precision: len(data)
-        }
+        made = {name: to_bytes(convert(model), described) for name, convert in PRECISIONS.items()}
         what = f"ONNX opset {described['opset']}"
     else:
         del described["opset"]
-        data = program(form, described)
-        sizes, what = {wanted.precision: len(data)}, "torch.export program"
-    shown = ", ".join(f"{name.upper()} {size / 1e6:.1f} MB" for name, size in sizes.items())
+        made, what = {wanted.precision: program(form, described)}, "torch.export program"
+    data = made[wanted.precision]
+    shown = ", ".join(f"{name.upper()} {len(file) / 1e6:.1f} MB" for name, file in made.items())
     say(f"{'':<10}{what}, {shown}; written in {wanted.precision}")
     outcome.write(data, {**described, "sha256": hashlib.sha256(data).hexdigest()})
 
@@ -145,10 +140,8 @@ def check(wanted: Wanted) -> None:
             f"export precision {wanted.precision!r} is for ONNX: expected fp32 with --export {wanted.format}, got "
             f"{wanted.precision!r}. Leave out --precision."
         )
-    if wanted.format == "onnx" and (missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]):
-        raise ConfigError(
-            f"export to ONNX lacks the package {missing[0]!r}: expected it installed. pip install onnx onnxscript"
-        )
+    if wanted.format == "onnx":
+        check_packages()
 
 
 def place(wanted: Wanted, name: str, kind: str) -> Path:

@@ -17,7 +17,8 @@ from stemo.errors import InputError
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.modes.demo import FPS, load_photograph, moving
 from stemo.network.checkpoint import WeightFacts
-from stemo.network.exported import CPU, ExportedNetwork, ExportedStream, Run, open_session, session_run
+from stemo.network.engine import Run, session_run
+from stemo.network.exported import CPU, ExportedNetwork, ExportedStream, open_session
 from stemo.network.model import FaceNetwork, Network
 from stemo.network.standalone import feature_widths
 from stemo.network.streaming import (

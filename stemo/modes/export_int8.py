@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from stemo.network.clips import NetworkClips
 from stemo.network.engine import OnnxEngine, network_threads
 from stemo.network.int8 import FACTS, PARTS, Twin, twin_path
 from stemo.network.model import Network
+from stemo.network.onnx_file import check_packages
 from stemo.network.preprocessing import PICTURE_SIZE
 from stemo.network.quantising import quantise
-from stemo.output.pending import failed
+from stemo.output.pending import Pending, failed
 from stemo.training.collection import collect
 from stemo.training.datasets import Still
 from stemo.training.evaluation import category_readings, read_stills
@@ -79,8 +79,7 @@ def _check(network: object, data: Sequence[str]) -> None:
         )
     if not data:
         raise ConfigError("export 'int8' needs faces: expected --data, got none. Pass --data ferplus.zip.")
-    if find_spec("onnx") is None or find_spec("onnxscript") is None:
-        raise ConfigError("export 'int8' lacks a package: expected onnx installed. pip install onnx onnxscript")
+    check_packages()
 
 
 def _frames(stills: Sequence[Still], facts: WeightFacts) -> torch.Tensor:
@@ -127,15 +126,19 @@ def _told(figures: dict[str, Any]) -> list[str]:
 
 def _keep(weights: Path, twin: Twin, figures: dict[str, Any]) -> list[Path]:
     """Write both files and their hashes, the description last: without it they are not looked at."""
-    paths = [twin_path(weights, part) for part in PARTS]
     description = weights.with_suffix(".json")
     facts = read_facts(description)
     hashes = {part: hashlib.sha256(getattr(twin, part)).hexdigest() for part in PARTS}
+    metrics = {**(facts.get("metrics") or {}), FACTS: {**figures, "sha256": hashes}}
+    files = {part: Pending(twin_path(weights, part), overwrite=True) for part in PARTS}
     try:
-        for path, part in zip(paths, PARTS, strict=True):
-            path.write_bytes(getattr(twin, part))
-        metrics = {**(facts.get("metrics") or {}), FACTS: {**figures, "sha256": hashes}}
+        for part, file in files.items():
+            file.part.write_bytes(getattr(twin, part))
+        paths = [file.commit() for file in files.values()]
         write_description(description, {**facts, "metrics": metrics})
     except OSError as error:
         raise failed(weights, error) from error
+    finally:
+        for file in files.values():
+            file.discard()
     return [*paths, description]

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -27,6 +27,7 @@ from stemo.output.hud import Hud
 from stemo.output.meta import write_meta
 from stemo.output.pieces import PiecedVideo
 from stemo.output.sinks import RowSink, VideoSink
+from stemo.output.sound import Excerpt
 from stemo.output.video import VideoWriter
 from stemo.pipeline import Resumable, Scene, Sink, deliver
 from stemo.processors import share_processors
@@ -208,28 +209,24 @@ def video_sink(
 
 def open_writer(source: Source, output: Path, settings: RecognitionSettings, overwrite: bool) -> VideoWriter:
     """A video of the source's size and rate at ``output``, with its sound where it has any."""
-    return VideoWriter(output, *_shape(source), **_sound(source, settings), overwrite=overwrite)
+    return VideoWriter(output, *_shape(source), _excerpt(source, settings), overwrite=overwrite)
 
 
 def open_pieces(
     source: Source, output: Path, settings: RecognitionSettings, overwrite: bool, folder: Path
 ) -> PiecedVideo:
     """The same by way of pieces in ``folder``, which can be resumed."""
-    return PiecedVideo(output, folder, *_shape(source), **_sound(source, settings), overwrite=overwrite)
+    return PiecedVideo(output, folder, *_shape(source), _excerpt(source, settings), overwrite=overwrite)
 
 
 def _shape(source: Source) -> tuple[int, int, Fraction]:
     return source.info.width, source.info.height, source.info.fps
 
 
-def _sound(source: Source, settings: RecognitionSettings) -> dict[str, Any]:
+def _excerpt(source: Source, settings: RecognitionSettings) -> Excerpt:
     info = source.info
-    return {
-        "sound_from": Path(info.name) if info.has_audio and info.kind == "video" else None,
-        "sound_offset": info.origin,
-        "start": settings.start or 0.0,
-        "end": settings.end,
-    }
+    sound_from = Path(info.name) if info.has_audio and info.kind == "video" else None
+    return Excerpt(sound_from, info.origin, settings.start or 0.0, settings.end)
 
 
 def with_progress(results: Iterable[T], source: Source, begun: int = 0) -> Iterator[T]:

@@ -6,13 +6,14 @@ parameters, or the graphs of its 8-bit twin.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from stemo.errors import ConfigError
-from stemo.network.export import CLIP_INPUTS, CLIP_OUTPUTS, FRAME_INPUTS, FRAME_OUTPUTS, GRAPHS, PICTURE
+from stemo.network.export import GRAPHS, PICTURE
 from stemo.network.folding import folded
 from stemo.network.int8 import Twin, has_instructions
 from stemo.network.model import CLIP_LENGTH, FaceNetwork, FrameFeatures, Network, Prediction
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 BACKENDS = ("auto", "torch", "onnx", "int8")
 FRAME_PARTS = ("spatial", "place", "landmark")
 CLIP_PARTS = ("temporal", "channel", "recent", "fusion", "heads")
+Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # inputs and outputs in the order of the file's
 
 
 class Engine(Protocol):
@@ -57,8 +59,12 @@ def make_engine(
         # torch accepts a memory format here, its own annotations do not know
         return folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert isinstance(network, Network)
-    wanted = backend == "int8" or (backend == "auto" and has_instructions())
-    return OnnxEngine(network, threads=network_threads(), twin=twin if wanted else None)
+    return OnnxEngine(network, threads=network_threads(), twin=twin if wants_twin(backend, device) else None)
+
+
+def wants_twin(backend: str, device: torch.device) -> bool:
+    """Whether ``backend`` runs the 8-bit twin on ``device``, where a network has one."""
+    return device.type == "cpu" and (backend == "int8" or (backend == "auto" and has_instructions()))
 
 
 def network_threads() -> int:
@@ -76,23 +82,23 @@ class OnnxEngine:
         self._network = network.eval()
         self._clip = None
         if twin:
-            self._frame, self._clip = (_session(graph, {}, threads) for graph in (twin.frame, twin.clip))
+            self._frame, self._clip = (_open(graph, {}, threads) for graph in (twin.frame, twin.clip))
             return
         network = folded(network)
-        self._frame = _session(_graph(network, "frame"), _parameters(network, FRAME_PARTS), threads)
+        self._frame = _open(_graph(network, "frame"), _parameters(network, FRAME_PARTS), threads)
         # the number of classes is part of a graph, so another one is read by torch: a tenth of the work
         if network.classes == 7:
-            self._clip = _session(_graph(network, "clip"), _parameters(network, CLIP_PARTS), threads)
+            self._clip = _open(_graph(network, "clip"), _parameters(network, CLIP_PARTS), threads)
 
     def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
         """(n 1 128 128), (n 205) -> features of each frame."""
-        return FrameFeatures(*_run(self._frame, FRAME_INPUTS, FRAME_OUTPUTS, (frames, landmarks)))
+        return FrameFeatures(*self._frame((frames, landmarks)))
 
     def read_clip(self, clip: FrameFeatures) -> Prediction:
         """(b 16 512), (b 16 512), (b 16 128) -> the newest frame's prediction."""
         if self._clip is None:
             return self._network.read_clip(clip)
-        return Prediction(*_run(self._clip, CLIP_INPUTS, CLIP_OUTPUTS, tuple(clip)))
+        return Prediction(*self._clip(clip))
 
 
 def _hindrance(network: FaceNetwork, preprocessing: Preprocessing, device: torch.device) -> str:
@@ -134,17 +140,21 @@ def _graph(network: Network, part: str) -> bytes:
     return (GRAPHS / f"{network.size}_{part}.onnx").read_bytes()
 
 
-def _session(graph: bytes, values: dict[str, Tensor], threads: int) -> InferenceSession:
+def session_run(session: InferenceSession) -> Run:
+    """The session as a function of tensors."""
+    names = [given.name for given in session.get_inputs()]
+
+    def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        given = {name: value.contiguous().numpy() for name, value in zip(names, inputs, strict=True)}
+        return [torch.from_numpy(value) for value in session.run(None, given)]
+
+    return run
+
+
+def _open(graph: bytes, values: dict[str, Tensor], threads: int) -> Run:
     import onnxruntime as ort
 
     options = session_options(threads)
     given = {key: ort.OrtValue.ortvalue_from_numpy(value.contiguous().numpy()) for key, value in values.items()}
     options.add_external_initializers(list(given), list(given.values()))
-    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
-def _run(
-    session: InferenceSession, names: tuple[str, ...], outputs: tuple[str, ...], inputs: tuple[Tensor, ...]
-) -> list[Tensor]:
-    given = {name: value.contiguous().numpy() for name, value in zip(names, inputs, strict=True)}
-    return [torch.from_numpy(value) for value in session.run(outputs, given)]
+    return session_run(ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))

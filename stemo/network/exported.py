@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ from torch import Tensor
 
 from stemo.errors import ConfigError, WeightsError
 from stemo.network.checkpoint import WeightFacts, check_facts, load_weights, read_weights
-from stemo.network.engine import network_threads, session_options
+from stemo.network.engine import Run, network_threads, session_options, session_run
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Prediction
 from stemo.network.standalone import PICTURE
 from stemo.network.streaming import ClipBuffer, Observation, StreamReader, Values, stack_landmarks
 
 SUFFIX = ".onnx"
 CPU = torch.device("cpu")
-Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # inputs and outputs in the order of the form's names
 
 
 class ExportedNetwork:
@@ -167,17 +166,6 @@ def open_session(data: bytes, name: str) -> Any:
     except faults as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"weights {name!r} are no ONNX file that can be run: {reason}. Export it again.") from error
-
-
-def session_run(session: Any) -> Run:
-    """The session as a function of tensors."""
-    names = [given.name for given in session.get_inputs()]
-
-    def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        given = {name: value.contiguous().numpy() for name, value in zip(names, inputs, strict=True)}
-        return [torch.from_numpy(value) for value in session.run(None, given)]
-
-    return run
 
 
 def _verify(path: Path, sha256: str) -> None:

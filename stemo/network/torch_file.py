@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stemo.network.engine import Run
 from stemo.network.export import any_batch
-from stemo.network.exported import Run
 from stemo.network.standalone import Form
 
 DESCRIPTION = "stemo.json"  # inside the file

@@ -12,7 +12,17 @@ from typing import Any
 from stemo.output.data import SCHEMA_VERSION, output_name
 from stemo.output.pending import Pending, failed
 
-PACKAGES = ("stemo", "torch", "mediapipe", "onnxruntime", "numpy", "opencv-python", "av", "ultralytics")
+PACKAGES = (
+    "stemo",
+    "torch",
+    "mediapipe",
+    "ai-edge-litert",
+    "onnxruntime",
+    "numpy",
+    "opencv-python",
+    "av",
+    "ultralytics",
+)
 
 
 def write_meta(

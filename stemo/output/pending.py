@@ -98,6 +98,16 @@ def failed(path: Path, error: Exception) -> OutputError:
     return OutputError(f"output {str(path)!r} cannot be written: {reason}. Check the disk or choose another --output.")
 
 
+def make_folder(folder: Path, what: str = "output folder") -> None:
+    """Make ``folder`` where it is missing. Raises :class:`OutputError`, which says ``what`` it is, where it cannot."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{what} {str(folder)!r} cannot be made: expected a folder, got {error.strerror}. Choose another --output."
+        ) from error
+
+
 def check_place(path: Path, overwrite: bool) -> None:
     """Raise :class:`OutputError` where nothing can be written to ``path``, or something is there already."""
     folder = path.parent

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import av
-from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from stemo.errors import OutputError
-from stemo.output.pending import Pending, failed
+from stemo.output.pending import Pending
 from stemo.output.saved import settle_names
-from stemo.output.sound import Sound
-from stemo.output.video import TIME_BASE, Clock, add_pictures, as_frame, check_size, no_encoder
+from stemo.output.sound import WHOLE, Excerpt, Sound
+from stemo.output.video import (
+    TIME_BASE,
+    Clock,
+    add_pictures,
+    as_frame,
+    check_size,
+    faults_said,
+    no_pictures,
+    open_mp4,
+)
 from stemo.records import Image, State
 
 
@@ -47,19 +54,16 @@ class PiecedVideo:
         width: int,
         height: int,
         fps: Fraction,
+        excerpt: Excerpt = WHOLE,
         *,
-        sound_from: Path | None = None,
-        sound_offset: float = 0.0,
-        start: float = 0.0,
-        end: float | None = None,
         overwrite: bool = False,
         crf: int = 20,
     ) -> None:
         self.path, self._folder = Path(path), folder
         self.count = 0
         self._shape = (width, height, fps, crf)
-        self._sound_from, self._range = sound_from, (start, end, sound_offset)
-        self._clock, self._time = Clock(start), start
+        self._excerpt = excerpt
+        self._clock, self._time = Clock(excerpt.start), excerpt.start
         self._pieces: list[Piece] = []
         self._open: _OpenPiece | None = None
         self._done = False
@@ -76,7 +80,7 @@ class PiecedVideo:
         if self.count == 0:
             self._clock.begin(time, lambda: self._heard)
         tick = self._clock.tick(time)
-        with _said(self.path):
+        with faults_said(self.path):
             if self._open is None:
                 self._open = _OpenPiece(self._folder / f"video-{self.count:08d}.mp4", tick, *self._shape)
             self._open.write(image, tick)
@@ -107,10 +111,10 @@ class PiecedVideo:
         if self.count == 0:
             self.abort()
             if not keep:
-                raise OutputError(f"video {str(self.path)!r} is empty: expected frames, got none. Check --start/--end.")
+                raise no_pictures(self.path)
             return
         try:
-            with _said(self.path):
+            with faults_said(self.path):
                 self._cut()
                 self._join(self._time if keep else float("inf"))
         except BaseException:
@@ -130,7 +134,7 @@ class PiecedVideo:
 
     def _cut(self) -> None:
         if self._open is not None:
-            with _said(self.path):
+            with faults_said(self.path):
                 self._pieces.append(self._open.close())
             self._open = None
 
@@ -140,15 +144,12 @@ class PiecedVideo:
             return sound.first_time() if sound else None
 
     def _sound(self, file: OutputContainer) -> closing[Sound] | nullcontext[None]:
-        if self._sound_from is None:
-            return nullcontext()
-        start, end, offset = self._range
-        return closing(Sound(file, self._sound_from, start=start, end=end, offset=offset))
+        sound = self._excerpt.open_sound(file)
+        return closing(sound) if sound else nullcontext()
 
     def _join(self, until: float) -> None:
         origin = self._clock.origin
-        name = str(self._pending.part.absolute())
-        with av.open(name, "w", format="mp4", options={"movflags": "+faststart"}) as file:
+        with open_mp4(self._pending.part) as file:
             stream = self._like_pieces(file)
             with self._sound(file) as sound:
                 for packet, time in self._packets():
@@ -206,14 +207,3 @@ class _OpenPiece:
             self._file.close()
         with suppress(OSError):
             self._part.unlink()
-
-
-@contextmanager
-def _said(path: Path) -> Iterator[None]:
-    """Faults of the disk and of FFmpeg as the one-line error for ``path``."""
-    try:
-        yield
-    except UnknownCodecError as error:
-        raise no_encoder(error) from error
-    except (FFmpegError, OSError) as error:
-        raise failed(path, error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,24 +21,38 @@ AAC_FRAME = 1024  # samples
 KNOWN_LAYOUTS = frozenset({"mono", "stereo", "5.1", "7.1"})
 
 
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """What a video shows of its source: from ``start`` to ``end``, in seconds on the source's clock.
+
+    The sound of ``sound_from`` (a file) is kept, if any is given; there that clock begins ``sound_offset`` seconds into
+    the file's own timestamps (a broadcast).
+    """
+
+    sound_from: Path | None = None
+    sound_offset: float = 0.0
+    start: float = 0.0
+    end: float | None = None
+
+    def open_sound(self, output: OutputContainer) -> Sound | None:
+        """The sound on its way into ``output``; ``None`` where none shall be kept. Raises as :class:`Sound` does."""
+        if self.sound_from is None:
+            return None
+        return Sound(output, self.sound_from, start=self.start, end=self.end, offset=self.sound_offset)
+
+
+WHOLE = Excerpt()
+
+
 class Sound:
     """Moves the first audio stream of ``path`` into ``output``: packets as they are where mp4 can carry the codec,
     else transcoded to AAC.
 
-    ``start`` and ``end`` are seconds on the source's clock, which begins ``offset`` seconds into the file's own
-    timestamps (a broadcast). Raises :class:`InputError` when ``path`` cannot be opened.
+    The numbers are those of an :class:`Excerpt`. Raises :class:`InputError` when ``path`` cannot be opened.
     A source without sound is fine: :attr:`present` is then false and nothing is moved.
     """
 
-    def __init__(
-        self,
-        output: OutputContainer,
-        path: Path,
-        *,
-        start: float = 0.0,
-        end: float | None = None,
-        offset: float = 0.0,
-    ) -> None:
+    def __init__(self, output: OutputContainer, path: Path, *, start: float, end: float | None, offset: float) -> None:
         try:
             self._input: InputContainer = av.open(str(path.absolute()), metadata_errors="replace")
         except (FFmpegError, OSError) as error:

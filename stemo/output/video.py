@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from stemo.errors import OutputError
 from stemo.output.pending import Pending, failed
-from stemo.output.sound import Sound
+from stemo.output.sound import WHOLE, Excerpt, Sound
 from stemo.processors import codec_threads
 from stemo.records import Image
 
@@ -36,8 +36,7 @@ class VideoWriter:
 
     Pictures are ``(height width 3)`` RGB uint8, upright; yuv420p needs even sizes, so an odd last row or column is
     repeated once. ``fps`` is the nominal rate; each frame lies at its own time, so a variable rate stays variable.
-    The sound of ``sound_from`` (a file) is kept, trimmed to ``start`` and ``end``: seconds on the source's clock;
-    ``start`` becomes 0 in the output. That clock begins ``sound_offset`` seconds into the file's own timestamps.
+    The ``excerpt`` says what sound is kept; its start becomes 0 in the output.
 
     Raises :class:`OutputError` when the place is missing, taken or full, or a picture has another size. In ``with``,
     leaving with an exception aborts.
@@ -49,35 +48,24 @@ class VideoWriter:
         width: int,
         height: int,
         fps: Fraction,
+        excerpt: Excerpt = WHOLE,
         *,
-        sound_from: Path | None = None,
-        sound_offset: float = 0.0,
-        start: float = 0.0,
-        end: float | None = None,
         overwrite: bool = False,
         crf: int = 20,
     ) -> None:
         self.path = Path(path)
         self.count = 0
         self.width, self.height = width, height
-        self._clock = Clock(start)
-        self._time = start
+        self._clock = Clock(excerpt.start)
+        self._time = excerpt.start
         self._done = False
         self._pending = Pending(self.path, overwrite=overwrite)
         self._sound: Sound | None = None
         try:
-            self._file = av.open(
-                str(self._pending.part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}
-            )
-            self._stream = add_pictures(self._file, width, height, fps, crf)
-            if sound_from is not None:
-                self._sound = Sound(self._file, Path(sound_from), start=start, end=end, offset=sound_offset)
-        except UnknownCodecError as error:
-            self.abort()
-            raise no_encoder(error) from error
-        except (FFmpegError, OSError) as error:
-            self.abort()
-            raise failed(self.path, error) from error
+            with faults_said(self.path):
+                self._file = open_mp4(self._pending.part)
+                self._stream = add_pictures(self._file, width, height, fps, crf)
+                self._sound = excerpt.open_sound(self._file)
         except BaseException:
             self.abort()
             raise
@@ -93,12 +81,10 @@ class VideoWriter:
         if self.count == 0:
             self._clock.begin(time, self._sound.first_time if self._sound else lambda: None)
         self._time = time
-        try:
+        with faults_said(self.path):
             self._file.mux(self._stream.encode(as_frame(image, self._clock.tick(time))))
             if self._sound is not None:
                 self._sound.advance(time, self._clock.origin)
-        except (FFmpegError, OSError) as error:
-            raise failed(self.path, error) from error
         self.count += 1
 
     def close(self, *, keep: bool = False) -> None:
@@ -112,16 +98,17 @@ class VideoWriter:
         if self.count == 0:
             self.abort()
             if not keep:
-                raise OutputError(f"video {str(self.path)!r} is empty: expected frames, got none. Check --start/--end.")
+                raise no_pictures(self.path)
             return
         try:
-            self._file.mux(self._stream.encode(None))
-            if self._sound is not None:
-                self._sound.advance(self._time if keep else float("inf"), self._clock.origin)
-            self._file.close()
-        except (FFmpegError, OSError) as error:
+            with faults_said(self.path):
+                self._file.mux(self._stream.encode(None))
+                if self._sound is not None:
+                    self._sound.advance(self._time if keep else float("inf"), self._clock.origin)
+                self._file.close()
+        except BaseException:
             self.abort()
-            raise failed(self.path, error) from error
+            raise
         self._done = True
         self._release()
         self._pending.commit()
@@ -174,6 +161,11 @@ class Clock:
         return self.last
 
 
+def open_mp4(path: Path) -> OutputContainer:
+    """A new mp4 that plays before all of it is there; raises what PyAV raises."""
+    return av.open(str(path.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
+
+
 def add_pictures(file: OutputContainer, width: int, height: int, fps: Fraction, crf: int) -> VideoStream:
     """A stream in ``file`` that encodes pictures of that size, made even; raises what PyAV raises."""
     rate = Fraction(fps).limit_denominator(1001) if fps > 0 else Fraction(25)
@@ -196,6 +188,22 @@ def check_size(image: Image, width: int, height: int, number: int) -> None:
             f"picture of frame {number!r} has another size: expected {width}x{height}, "
             f"got {'x'.join(map(str, image.shape[1::-1]))}. Keep one size for a whole video."
         )
+
+
+def no_pictures(path: Path) -> OutputError:
+    """The one-line error for a video of nothing."""
+    return OutputError(f"video {str(path)!r} is empty: expected frames, got none. Check --start/--end.")
+
+
+@contextmanager
+def faults_said(path: Path) -> Iterator[None]:
+    """Faults of the disk and of FFmpeg as the one-line error for ``path``."""
+    try:
+        yield
+    except UnknownCodecError as error:
+        raise no_encoder(error) from error
+    except (FFmpegError, OSError) as error:
+        raise failed(path, error) from error
 
 
 def no_encoder(error: UnknownCodecError) -> OutputError:

@@ -19,7 +19,7 @@ from stemo.modes.resume import remove_work
 from stemo.modes.standing import judge, read_facts
 from stemo.network.checkpoint import SHIPPED
 from stemo.network.exported import open_weights
-from stemo.output.pending import Pending
+from stemo.output.pending import Pending, make_folder
 
 Say = Callable[[str], None]
 FILES = ("weights", "landmarker", "face_weights", "object_weights")
@@ -138,14 +138,9 @@ def _make_folders(batch: Batch) -> None:
             f"output {str(batch.output)!r} is the name of a video: expected a folder for {len(batch.videos)} results, "
             f"got {batch.output.suffix!r}. Name a folder with --output."
         )
-    try:
-        for folder in {(batch.output / video.place).parent for video in batch.videos}:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"output folder {str(batch.output)!r} cannot be made: expected a folder, got {error.strerror}. "
-            "Choose another --output."
-        ) from error
+    make_folder(batch.output)  # first, so that it is what an error names
+    for folder in {(batch.output / video.place).parent for video in batch.videos}:
+        make_folder(folder)
 
 
 def _unseen(task: Task) -> str:

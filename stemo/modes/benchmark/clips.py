@@ -1,19 +1,33 @@
-"""A clip with one moving face, made of the photograph that an installed package carries."""
+"""The clips to measure on: given ones, or some with one moving face, made of a photograph that a package carries."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from stemo.capture import open_source
 from stemo.modes.demo import FPS, load_photograph
 from stemo.output.video import VideoWriter
 from stemo.records import Image
 
 ONE_FACE = (slice(0, 405), slice(560, 1280))  # rows and columns of the photograph that hold one of its two faces
 SECONDS = 12
+MADE = {"made_640x360.mp4": (640, 360), "made_1280x720.mp4": (1280, 720)}
+
+
+def chosen_clips(given: Sequence[str], folder: Path) -> list[Path]:
+    """The ``given`` clips, or without any those of :data:`MADE`, written to ``folder``."""
+    return [Path(clip) for clip in given] or [make_clip(folder / name, *size) for name, size in MADE.items()]
+
+
+def size_of(clip: Path) -> str:
+    """Width and height of a clip, such as 640x360. Raises :class:`InputError` for one that cannot be read."""
+    with open_source(str(clip)) as source:
+        return f"{source.info.width}x{source.info.height}"
 
 
 def make_clip(path: Path, width: int, height: int, seconds: int = SECONDS) -> Path:

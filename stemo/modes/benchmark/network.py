@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import torch
 
 from stemo.errors import ConfigError
-from stemo.network.exported import ExportedNetwork
 from stemo.network.model import LANDMARK_FEATURES
 from stemo.network.preprocessing import PICTURE_SIZE
-from stemo.network.streaming import Observation
+from stemo.network.streaming import Observation, StreamReader
 from stemo.recognizer import Recognizer
 
 WARM_UP, REPEATS = 10, 60
@@ -21,24 +20,19 @@ FRAME = 0.04  # seconds from one frame to the next
 
 
 def network_times(recognizer: Recognizer, faces: Sequence[int] = (1, 6)) -> dict[str, dict[int, float]]:
-    """Median milliseconds for a new frame, a full buffer behind it: by backend that works here, by number of faces."""
-    return {backend: {count: _time(recognizer, backend, count) for count in faces} for backend in backends(recognizer)}
+    """Median milliseconds for a new frame, a full buffer behind it: by backend, by number of faces.
 
-
-def backends(recognizer: Recognizer) -> list[str]:
-    """What can run this network on this device; the default is first."""
-    if isinstance(recognizer.network, ExportedNetwork):
-        return ["onnx"]
-    found = []
+    The backends are those that can run this network on this device; the default is first.
+    """
+    times = {}
     for backend in ("int8", "onnx", "torch"):
         with contextlib.suppress(ConfigError):
-            recognizer.stream(backend)
-            found.append(backend)
-    return found
+            reader = recognizer.stream(backend)
+            times[backend] = {count: _time(reader, count) for count in faces}
+    return times
 
 
-def _time(recognizer: Recognizer, backend: str, faces: int) -> float:
-    reader = recognizer.stream(backend)
+def _time(reader: StreamReader, faces: int) -> float:
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randint(0, 255, (faces, PICTURE_SIZE, PICTURE_SIZE, 3), dtype=torch.uint8, generator=generator)
     landmarks = torch.randn(faces, LANDMARK_FEATURES, generator=generator)

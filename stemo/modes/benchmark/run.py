@@ -12,21 +12,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from stemo.capture import open_source
 from stemo.config import RecognitionSettings
-from stemo.errors import OutputError
-from stemo.modes.benchmark.clips import make_clip
+from stemo.modes.benchmark.clips import chosen_clips, size_of
 from stemo.modes.benchmark.memory import peak_memory
 from stemo.modes.benchmark.network import network_times
 from stemo.modes.benchmark.stages import time_stages, time_whole
 from stemo.modes.video import make_recognizer
+from stemo.output.pending import failed
 from stemo.processors import available_processors, share_processors
 from stemo.recognizer import Recognizer
 
 Say = Callable[[str], None]
 REPEATS = 3
-MADE = {"made_640x360.mp4": (640, 360), "made_1280x720.mp4": (1280, 720)}
-PACKAGES = ("torch", "onnxruntime", "mediapipe", "opencv-python", "av", "numpy")
+PACKAGES = ("torch", "onnxruntime", "mediapipe", "ai-edge-litert", "opencv-python", "av", "numpy")
 
 
 def run_benchmark(clips: Sequence[str], output: Path | None, settings: RecognitionSettings, say: Say) -> int:
@@ -41,9 +39,10 @@ def run_benchmark(clips: Sequence[str], output: Path | None, settings: Recogniti
     for backend, times in facts["network_ms"].items():
         shown = ", ".join(f"{count} face{'s' if count > 1 else ''} {ms:.2f} ms" for count, ms in times.items())
         say(f"{'network:':<14}{backend}: {shown} (new frame, median)")
-    with tempfile.TemporaryDirectory(prefix="stemo_benchmark_") as folder:
-        paths = [Path(clip) for clip in clips] or [make_clip(Path(folder) / name, *MADE[name]) for name in MADE]
-        facts["clips"] = {path.name: measure(path, recognizer, settings, Path(folder), say) for path in paths}
+    with tempfile.TemporaryDirectory(prefix="stemo_benchmark_") as name:
+        folder = Path(name)
+        paths = chosen_clips(clips, folder)
+        facts["clips"] = {path.name: measure(path, recognizer, settings, folder, say) for path in paths}
     facts["peak_memory_mb"] = peak_memory()
     say(f"{'memory:':<14}peak {facts['peak_memory_mb']:.0f} MB")
     if output:
@@ -53,9 +52,8 @@ def run_benchmark(clips: Sequence[str], output: Path | None, settings: Recogniti
 
 def measure(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, folder: Path, say: Say) -> Mapping:
     """Stages and whole of one clip."""
-    with open_source(str(clip)) as source:
-        size = f"{source.info.width}x{source.info.height}"
-    stages = time_stages(clip, settings, folder).medians()
+    size = size_of(clip)
+    stages = time_stages(clip, recognizer, settings, folder).medians()
     rates = [time_whole(clip, recognizer, settings, folder) for _ in range(REPEATS)]
     say(f"{clip.name} ({size})")
     for name, ms in stages.items():
@@ -103,11 +101,13 @@ def _version(package: str) -> str:
 
 def write_facts(output: Path, facts: Mapping[str, Any], say: Say) -> None:
     """Keep ``facts`` as JSON at ``output``. Raises :class:`OutputError` where that cannot be."""
+    write_text(output, json.dumps(facts, indent=2) + "\n", say)
+
+
+def write_text(output: Path, text: str, say: Say) -> None:
+    """Write ``text`` to ``output``, and say so. Raises :class:`OutputError` where that cannot be."""
     try:
-        output.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise OutputError(
-            f"output {str(output)!r} cannot be written: expected a writable place, got {error.strerror}. "
-            "Choose another."
-        ) from error
+        raise failed(output, error) from error
     say(f"wrote {output}")

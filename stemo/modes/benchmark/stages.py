@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from stemo.capture import open_source
 from stemo.config import RecognitionSettings
-from stemo.modes.video import make_recognizer, open_writer
+from stemo.modes.video import open_writer
 from stemo.output.hud import Hud
 from stemo.output.sinks import RowSink, VideoSink
 from stemo.pipeline import Smoother, deliver
@@ -44,9 +44,9 @@ class Timings:
         return {name: statistics.median(values) for name, values in measured.items()}
 
 
-def time_stages(clip: Path, settings: RecognitionSettings, folder: Path) -> Timings:
+def time_stages(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, folder: Path) -> Timings:
     """Read ``clip`` stage by stage, annotated video and JSON written to ``folder``."""
-    recognizer, timings = make_recognizer(settings), Timings()
+    timings = Timings()
     with open_source(str(clip)) as source, recognizer.stages() as pipeline:
         rows = RowSink(folder / "stages.mp4", ["json"], overwrite=True)
         hud, writer = Hud(), open_writer(source, folder / "stages.mp4", settings, True)
@@ -54,7 +54,7 @@ def time_stages(clip: Path, settings: RecognitionSettings, folder: Path) -> Timi
         frames = iter(source)
         while (frame := timings.timed("decode", next, frames, None)) is not None:
             faces = timings.timed("find faces", pipeline.analyzer.analyze, frame)
-            affects = timings.timed("network", pipeline.reader.read, faces, frame.time)
+            (affects,) = timings.timed("network", pipeline.reader.read_all, [(faces, frame.time)])
             readings = timings.timed("smooth", _smoothed, frame, faces, affects, smoother)
             result = FrameResult(frame, readings or (Reading(frame.index, frame.time),), (), 0.0)
             drawn = timings.timed("draw", hud.draw, result)

@@ -13,8 +13,8 @@ from stemo.config import RecognitionSettings
 from stemo.errors import InputError
 from stemo.modes.batch.engines import Engine, choose_engine
 from stemo.modes.batch.tasks import Task
-from stemo.modes.benchmark.clips import make_clip
-from stemo.modes.benchmark.run import MADE, Say, describe_machine, write_facts
+from stemo.modes.benchmark.clips import chosen_clips
+from stemo.modes.benchmark.run import Say, describe_machine, write_facts
 
 VIDEOS = 8  # to read each time, the clips taken in turn
 
@@ -31,7 +31,7 @@ def run_throughput(
     facts: dict[str, Any] = {"machine": describe_machine(say), "videos": VIDEOS}
     with TemporaryDirectory(prefix="stemo_benchmark_") as name:
         folder = Path(name)
-        paths = [Path(clip).resolve() for clip in clips] or [make_clip(folder / name, *MADE[name]) for name in MADE]
+        paths = [path.resolve() for path in chosen_clips(clips, folder)]
         for count, engine in engines.items():
             videos = [(paths[place % len(paths)], folder / f"{count}_{place}.mp4") for place in range(VIDEOS)]
             rate = _rate(engine, [Task(*video, settings, processors=engine.processors) for video in videos])

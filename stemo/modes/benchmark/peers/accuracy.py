@@ -11,11 +11,12 @@ from stemo.assets import locate
 from stemo.config import RecognitionSettings
 from stemo.errors import DataError
 from stemo.faces.stills import still_landmarker
-from stemo.network.checkpoint import SHIPPED, load_weights
+from stemo.modes.evaluate import open_clips
+from stemo.network.checkpoint import SHIPPED
 from stemo.recognizer import choose_device
 from stemo.records import EMOTIONS
 from stemo.training.datasets import VALID_SPLITS, Still
-from stemo.training.evaluation import labels_of, predict_stills
+from stemo.training.evaluation import labels_of, read_stills
 from stemo.training.labels import canonical_emotion
 from stemo.training.landmark_memory import LandmarkMemory
 from stemo.training.layouts import load_any
@@ -46,12 +47,12 @@ def keep_faces(stills: Sequence[Still], path: Path) -> None:
 
 def guesses_of_stemo(stills: Sequence[Still], settings: RecognitionSettings) -> list[str]:
     """What stemo reads in the crops, as ``--evaluate`` does."""
-    device = choose_device(settings.device)
-    network, facts = load_weights(Path(settings.weights) if settings.weights else SHIPPED)
+    weights = Path(settings.weights) if settings.weights else SHIPPED
+    reader, facts = open_clips(weights, choose_device(settings.device, weights), settings.backend)
     model = locate("face_landmarker", Path(settings.landmarker) if settings.landmarker else None)
     with LandmarkMemory(still_landmarker(model)) as memory:
         landmarks = memory.features(still.image for still in stills)
-    prediction = predict_stills(network, stills, landmarks, facts.preprocessing, device)
+    prediction = read_stills(reader, stills, landmarks)
     return [facts.labels[place] for place in prediction.logits.argmax(-1).tolist()]
 
 

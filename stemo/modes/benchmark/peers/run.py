@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import stemo
-from stemo.capture import open_source
 from stemo.config import RecognitionSettings
-from stemo.errors import ConfigError, OutputError
-from stemo.modes.benchmark.clips import make_clip
+from stemo.errors import ConfigError
+from stemo.modes.benchmark.clips import chosen_clips, size_of
 from stemo.modes.benchmark.peers.accuracy import faces_to_score, guesses_of_stemo, keep_faces, score_guesses
 from stemo.modes.benchmark.peers.known import HERE, Installed, installed, missing
 from stemo.modes.benchmark.peers.standing import Tool
 from stemo.modes.benchmark.peers.table import markdown, terminal
-from stemo.modes.benchmark.run import MADE, Say, describe_machine, write_facts
+from stemo.modes.benchmark.run import Say, describe_machine, write_facts, write_text
 from stemo.processors import available_processors
 from stemo.training.datasets import Still
 from stemo.training.layouts import rule_of
@@ -57,7 +56,7 @@ def run_peers(request: Request, settings: RecognitionSettings, say: Say) -> int:
     with tempfile.TemporaryDirectory(prefix="stemo_benchmark_") as name:
         folder = Path(name)
         clips = _clips(request.clips, folder)
-        sizes = {name: _size(path) for name, path in clips.items()}
+        sizes = {name: size_of(path) for name, path in clips.items()}
         read_in_rounds(tools, clips, folder, say)
         if data:
             facts["rule"] = rule_of(data)
@@ -67,7 +66,8 @@ def run_peers(request: Request, settings: RecognitionSettings, say: Say) -> int:
     for line in terminal(facts):
         say(line)
     if request.output:
-        _write(request.output, facts, say)
+        write_facts(request.output, facts, say)
+        write_text(request.output.with_suffix(".md"), markdown(facts), say)
     return 0
 
 
@@ -110,25 +110,8 @@ def _machine(say: Say) -> dict[str, str]:
 
 
 def _clips(given: Sequence[str], folder: Path) -> dict[str, Path]:
-    paths = [Path(clip) for clip in given] or [make_clip(folder / name, *size) for name, size in MADE.items()]
+    paths = chosen_clips(given, folder)
     named = {path.name: path for path in paths}
     if len(named) < len(paths):
         raise ConfigError(f"clips {list(given)!r} share a name: expected a name for each, got {', '.join(named)}.")
     return named
-
-
-def _size(path: Path) -> str:
-    with open_source(str(path)) as source:
-        return f"{source.info.width}x{source.info.height}"
-
-
-def _write(output: Path, facts: Mapping[str, Any], say: Say) -> None:
-    write_facts(output, facts, say)
-    page = output.with_suffix(".md")
-    try:
-        page.write_text(markdown(facts), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"output {str(page)!r} cannot be written: expected a writable place, got {error.strerror}. Choose another."
-        ) from error
-    say(f"wrote {page}")
