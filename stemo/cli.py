@@ -141,7 +141,8 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
     if options.benchmark is not None:
         from stemo.modes.benchmark.choice import Wish, run_chosen
 
-        more = options.peers or (), options.split, options.frames, options.workers
+        record = str(options.record) if options.record else None
+        more = options.peers or (), options.split, options.frames, options.workers, record
         return run_chosen(Wish(options.benchmark, options.output, *more), settings)
     if options.export:
         return _export(options, settings)
@@ -245,8 +246,8 @@ def _add_output(parser: Parser) -> None:
         "--record",
         type=Path,
         metavar="OUT.mp4|NAME",
-        help="realtime: keep the annotated video; evaluate: keep the figures in the weights' JSON as NAME "
-        "(valid, highres or ckplus), for --card",
+        help="realtime: keep the annotated video; evaluate, benchmark: keep the figures in the weights' JSON "
+        "as NAME (valid, highres or ckplus; speed), for --card",
     )
     group.add_argument("--workers", type=int, metavar="N", help="many videos, benchmark: so many at a time (default 1)")
     group.add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,16 @@ def test_a_timed_call_returns_what_it_computes() -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_way(
+    tmp_path: Path, fresh_weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("stemo.modes.benchmark.run.REPEATS", 1)
     clip = make_clip(tmp_path / "clip.mp4", 320, 180, seconds=1)
     report = tmp_path / "benchmark.json"
-    assert main(["--benchmark", str(clip), "--output", str(report)]) == 0
+    for ending in (".safetensors", ".json"):
+        shutil.copy(fresh_weights.with_suffix(ending), tmp_path / f"own{ending}")
+    recorded = ["--weights", str(tmp_path / "own.safetensors"), "--record", "speed"]
+    assert main(["--benchmark", str(clip), "--output", str(report), *recorded]) == 0
     printed = capsys.readouterr().out
     facts = json.loads(report.read_text())
     figures = facts["clips"]["clip.mp4"]
@@ -55,10 +61,19 @@ def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str], monke
     assert set(figures["stages_ms"]) == set(STAGES)
     assert all(value > 0 for value in figures["stages_ms"].values())
     assert figures["frames_per_second"] == pytest.approx(np.median(figures["runs"]))
-    assert set(facts["network_ms"]) == {"int8", "onnx", "torch"}
+    assert set(facts["network_ms"]) == {"onnx", "torch"}
+    assert main(["--card", str(tmp_path / "own.safetensors")]) == 0
+    card = (tmp_path / "own.md").read_text()
+    assert f"clip.mp4 (320x180): {figures['frames_per_second']:.1f}" in card
+    assert "onnx, 6 faces" in card
     assert facts["peak_memory_mb"] > 100
     for word in ("machine:", "threads:", "versions:", "network:", "clip.mp4 (320x180)", "whole"):
         assert word in printed
+
+
+def test_only_speed_is_recorded_of_a_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--benchmark", "--record", "valid"]) == 2
+    assert "expected one of speed, got 'valid'" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ class Wish:
     split: str | None = None
     frames: int | None = None
     workers: int | None = None
+    record: str | None = None
 
 
 def run_chosen(wish: Wish, settings: Settings) -> int:
@@ -40,4 +41,4 @@ def run_chosen(wish: Wish, settings: Settings) -> int:
         return run_throughput(clips, wish.workers, output, chosen, say)
     from stemo.modes.benchmark.run import run_benchmark
 
-    return run_benchmark(clips, output, chosen, say)
+    return run_benchmark(clips, output, chosen, say, record=wish.record)

@@ -18,21 +18,29 @@ from stemo.modes.benchmark.memory import peak_memory
 from stemo.modes.benchmark.network import network_times
 from stemo.modes.benchmark.stages import time_stages, time_whole
 from stemo.modes.video import make_recognizer
+from stemo.network.checkpoint import SHIPPED
 from stemo.output.pending import failed
 from stemo.processors import available_processors, share_processors
 from stemo.recognizer import Recognizer
+from stemo.training.report.recording import SPEED, check_record, record_speed
 
 Say = Callable[[str], None]
 REPEATS = 3
 PACKAGES = ("torch", "onnxruntime", "mediapipe", "ai-edge-litert", "opencv-python", "av", "numpy")
 
 
-def run_benchmark(clips: Sequence[str], output: Path | None, settings: RecognitionSettings, say: Say) -> int:
+def run_benchmark(
+    clips: Sequence[str], output: Path | None, settings: RecognitionSettings, say: Say, *, record: str | None = None
+) -> int:
     """Measure on ``clips``, or on two made ones with one face; returns 0. With ``output``, keep the figures there.
 
-    The whole is the median of several runs with annotated video and JSON, as ``--video`` writes them.
+    The whole is the median of several runs with annotated video and JSON, as ``--video`` writes them. ``record``, which
+    can only be "speed", names the section of the weights' JSON that shall keep the figures.
     """
     share_processors()
+    description = Path(settings.weights or SHIPPED).with_suffix(".json")
+    if record is not None:
+        check_record(description, record, [SPEED])
     facts: dict[str, Any] = {"machine": describe_machine(say)}
     recognizer = make_recognizer(settings)
     facts["network_ms"] = network_times(recognizer)
@@ -47,7 +55,25 @@ def run_benchmark(clips: Sequence[str], output: Path | None, settings: Recogniti
     say(f"{'memory:':<14}peak {facts['peak_memory_mb']:.0f} MB")
     if output:
         write_facts(output, facts, say)
+    if record is not None:
+        record_speed(description, recognizer.facts.sha256, card_figures(facts))
+        say(f"recorded as {record} in {description}")
     return 0
+
+
+def card_figures(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model card shows of a benchmark, in words."""
+    return {
+        "machine": f"{facts['machine']['machine']}; {facts['machine']['threads']}",
+        "a new frame, milliseconds": {
+            f"{backend}, {count} face{'s' if count > 1 else ''}": round(ms, 1)
+            for backend, times in facts["network_ms"].items()
+            for count, ms in times.items()
+        },
+        "annotated video and JSON, frames per second": {
+            f"{name} ({clip['size']})": round(clip["frames_per_second"], 1) for name, clip in facts["clips"].items()
+        },
+    }
 
 
 def measure(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, folder: Path, say: Say) -> Mapping:

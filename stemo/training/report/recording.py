@@ -1,8 +1,8 @@
-"""Figures of an evaluation kept in the JSON beside weights, where the model card finds them."""
+"""Figures of an evaluation or benchmark kept in the JSON beside weights, where the model card finds them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,15 @@ KEPT = (  # what the card shows
     *("data", "note", "rule", "n", "accuracy", "macro_recall", "per_class_recall", "support", "confusion"),
     *("calibration_error", "log_loss", "motion", "end_to_end", "affect"),
 )
+SPEED = "speed"  # the section that a benchmark measures
 
 
-def check_record(description: Path, name: str) -> None:
-    """Raise, before the long part, what :func:`record` would: for a wrong ``name`` or a place that is not writable."""
-    _check_name(name)
+def check_record(description: Path, name: str, known: Iterable[str] = MEASURED) -> None:
+    """Raise, before the long part, what :func:`record` and :func:`record_speed` would.
+
+    That is for a ``name`` that is not one of the ``known``, or a place that is not writable.
+    """
+    _check_name(name, known)
     read_facts(description)
     part = description.with_name(description.name + ".part")
     try:
@@ -38,23 +42,31 @@ def record(description: Path, sha256: str, name: str, metrics: Mapping[str, Any]
     of the card, :class:`WeightsError` when the JSON is missing or now describes other weights, :class:`OutputError`
     when it cannot be written. It is written whole or not at all.
     """
-    _check_name(name)
+    _check_name(name, MEASURED)
+    _keep(description, sha256, name, {key: metrics[key] for key in KEPT if key in metrics})
+
+
+def record_speed(description: Path, sha256: str, figures: Mapping[str, Any]) -> None:
+    """Store ``figures`` as the section :data:`SPEED`; the card shows all of them, in their order. As :func:`record`."""
+    _keep(description, sha256, SPEED, figures)
+
+
+def _keep(description: Path, sha256: str, name: str, section: Mapping[str, Any]) -> None:
     facts = read_facts(description)
     if facts.get("sha256") != sha256:
         raise WeightsError(
             f"description {str(description)!r} is of other weights now: expected sha256 {sha256[:12]}, got "
-            f"{str(facts.get('sha256'))[:12]}. Evaluate again."
+            f"{str(facts.get('sha256'))[:12]}. Measure again."
         )
-    section = {key: metrics[key] for key in KEPT if key in metrics}
     try:
         write_description(description, {**facts, "metrics": {**(facts.get("metrics") or {}), name: section}})
     except OSError as error:
         raise _refused(description, error) from error
 
 
-def _check_name(name: str) -> None:
-    if name not in MEASURED:
-        known = list(MEASURED)
+def _check_name(name: str, names: Iterable[str]) -> None:
+    known = list(names)
+    if name not in known:
         raise ConfigError(
             f"record {name!r} is no section of the model card: expected one of {', '.join(known)}, got {name!r}."
             f"{did_you_mean(name, known)}"
