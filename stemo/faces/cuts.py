@@ -8,6 +8,7 @@ import numpy as np
 from stemo.records import Array, Image, State
 
 SIDE = 16
+GRID = 64  # pixels of each side that are looked at, at least
 DIFFERENT = 14.0  # mean absolute difference of gray thumbnails, of 255: dark scenes differ by as little as 24
 UNRELATED = 0.7  # correlation below which two thumbnails show different scenes
 
@@ -36,7 +37,7 @@ class CutDetector:
 def thumbnail(image: Image) -> Array:
     """The picture (h w 3) as gray (16 16) float32 in [0, 255]."""
     # pixels of a coarse grid are enough, and cost the same at 360p and 4K
-    step_y, step_x = max(image.shape[0] // 128, 1), max(image.shape[1] // 128, 1)
+    step_y, step_x = max(image.shape[0] // GRID, 1), max(image.shape[1] // GRID, 1)
     coarse = np.ascontiguousarray(image[::step_y, ::step_x])
     gray = cv2.cvtColor(coarse, cv2.COLOR_RGB2GRAY)
     return cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -104,7 +104,7 @@ def machine() -> dict[str, str]:
     threads = f"{available_processors()} processors for this process of {os.cpu_count()}"
     return {
         "machine": f"{_processor()}, {platform.system()} {platform.release()}",
-        "threads": f"{threads}; OpenCV and torch 1 each, ONNX Runtime half of them",
+        "threads": f"{threads}; OpenCV, torch and LiteRT 1 each, ONNX Runtime half of them",
         "versions": f"python {platform.python_version()}, {versions}",
     }
 
