@@ -13,7 +13,7 @@ import pytest
 
 from stemo.assets import locate
 from stemo.faces import landmarks
-from stemo.faces.native import _direct, _public, opened, said
+from stemo.faces.native import Insides, _direct, _public, opened, said
 from stemo.records import Image
 
 
@@ -34,6 +34,12 @@ def landmarker() -> Iterator[Any]:
     made.close()
 
 
+def insides() -> Insides:
+    found = landmarks._insides()
+    assert found is not None
+    return found
+
+
 def pictured(image: Image) -> Any:
     import mediapipe as mp
 
@@ -42,7 +48,7 @@ def pictured(image: Image) -> Any:
 
 def test_both_ways_give_the_same_numbers(face: Image, landmarker: Any) -> None:
     with landmarks.quiet():
-        (mesh,), (same,) = _direct(landmarker)(pictured(face)), _public(landmarker)(pictured(face))
+        (mesh,), (same,) = _direct(landmarker, insides())(pictured(face)), _public(landmarker)(pictured(face))
     assert mesh.points.shape == (478, 3)
     assert mesh.scores.shape == (52,)
     for part, equal in zip(mesh, same, strict=True):
@@ -51,7 +57,7 @@ def test_both_ways_give_the_same_numbers(face: Image, landmarker: Any) -> None:
 
 def test_a_picture_without_a_face_gives_nothing_and_what_was_given_stays(face: Image, landmarker: Any) -> None:
     with landmarks.quiet():
-        ask = _direct(landmarker)
+        ask = _direct(landmarker, insides())
         (mesh,) = ask(pictured(face))
         before = mesh.points.copy()
         assert ask(pictured(np.zeros_like(face))) == []
@@ -72,7 +78,7 @@ def test_an_error_of_mediapipe_comes_out() -> None:
     )
     broken = SimpleNamespace(_lib=SimpleNamespace(_lib=library), _handle=None)
     with pytest.raises(ValueError, match="not a picture"):
-        opened(broken)(SimpleNamespace(_image_ptr=None))
+        opened(broken, insides())(SimpleNamespace(_image_ptr=None))
     assert freed == [b"not a picture"]
 
 
@@ -81,6 +87,8 @@ def test_other_insides_are_read_through_the_api() -> None:
     result = SimpleNamespace(
         face_landmarks=[[point] * 478], face_blendshapes=[[category] * 52], facial_transformation_matrixes=[np.eye(4)]
     )
-    (mesh,) = opened(SimpleNamespace(detect=lambda *_: result))(object())
-    np.testing.assert_array_equal(mesh.points, said(result)[0].points)
-    assert mesh.points[0] == pytest.approx([0.1, 0.2, 0.3])
+    other = SimpleNamespace(detect=lambda *_: result)  # without a library in C
+    for known in (None, insides()):
+        (mesh,) = opened(other, known)(object())
+        np.testing.assert_array_equal(mesh.points, said(result)[0].points)
+        assert mesh.points[0] == pytest.approx([0.1, 0.2, 0.3])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from stemo.errors import WeightsError
-from stemo.faces.native import Mesh, opened
+from stemo.faces.native import Insides, Mesh, opened
 from stemo.records import Array, Box, Face, Image
 
 LANDMARKS = 478
@@ -35,7 +35,7 @@ class Landmarker:
         self._seen = False
         with quiet():
             self._native = _create(model, max_faces, threshold)
-        self._ask = opened(self._native)
+        self._ask = opened(self._native, _insides())
         self._warm_up()
         self._finalizer = weakref.finalize(self, _release, self._native)
 
@@ -142,6 +142,18 @@ def _create(model: Path, max_faces: int, threshold: float) -> Any:
         return vision.FaceLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
         raise unloadable(model, error) from error
+
+
+def _insides() -> Insides | None:
+    """``None`` for a version of MediaPipe that has other ones."""
+    try:
+        from mediapipe.tasks.python.components.containers.category_c import MpCategoryC
+        from mediapipe.tasks.python.components.containers.landmark_c import MpNormalizedLandmarkC
+        from mediapipe.tasks.python.core.mediapipe_c_utils import handle_status
+        from mediapipe.tasks.python.vision.face_landmarker import MpFaceLandmarkerResultC
+    except ImportError:
+        return None
+    return Insides(handle_status, MpFaceLandmarkerResultC, MpNormalizedLandmarkC, MpCategoryC)
 
 
 def _create_detector(model: Path, threshold: float) -> Any:

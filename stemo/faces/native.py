@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,14 +27,25 @@ class Mesh(NamedTuple):
     pose: npt.NDArray[Any]
 
 
-def opened(landmarker: Any) -> Ask:
+class Insides(NamedTuple):
+    """What MediaPipe's own API calls its C functions with."""
+
+    handle_status: Callable[[int, ctypes.c_char_p], None]  # raises for a status that is none of success
+    result: type[ctypes.Structure]
+    landmark: type[ctypes.Structure]
+    category: type[ctypes.Structure]
+
+
+def opened(landmarker: Any, insides: Insides | None) -> Ask:
     """The way to ask a MediaPipe ``FaceLandmarker`` of single pictures: a ``mediapipe.Image`` -> the faces in it.
 
     Raises what MediaPipe raises.
     """
+    if insides is None:
+        return _public(landmarker)
     try:
-        return _direct(landmarker)
-    except (AttributeError, ImportError):
+        return _direct(landmarker, insides)
+    except AttributeError:
         return _public(landmarker)
 
 
@@ -56,20 +66,18 @@ def said(result: Any) -> list[Mesh]:
     ]
 
 
-def _direct(landmarker: Any) -> Ask:
-    from mediapipe.tasks.python.core.mediapipe_c_utils import handle_status
-    from mediapipe.tasks.python.vision.face_landmarker import MpFaceLandmarkerResultC as Result
-
+def _direct(landmarker: Any, insides: Insides) -> Ask:
     library, handle = landmarker._lib._lib, landmarker._handle
     call = library.MpFaceLandmarkerDetectImage
     free, free_error = library.MpFaceLandmarkerCloseResult, library.MpErrorFree
-    copied = _copier()
+    copied = _copier(insides)
 
     def ask(picture: Any) -> list[Mesh]:
-        result, message = Result(), ctypes.c_char_p()
+        result: Any = insides.result()
+        message = ctypes.c_char_p()
         status = call(handle, picture._image_ptr, None, ctypes.byref(result), ctypes.byref(message))
         try:
-            handle_status(status, message)
+            insides.handle_status(status, message)
         finally:
             if message.value is not None:
                 free_error(message)
@@ -81,13 +89,9 @@ def _direct(landmarker: Any) -> Ask:
     return ask
 
 
-@cache
-def _copier() -> Callable[[Any, int], Mesh]:
+def _copier(insides: Insides) -> Callable[[Any, int], Mesh]:
     """Copies one face out of MediaPipe's structures, by their own description of where each number lies."""
-    from mediapipe.tasks.python.components.containers.category_c import MpCategoryC
-    from mediapipe.tasks.python.components.containers.landmark_c import MpNormalizedLandmarkC
-
-    point, score = _floats(MpNormalizedLandmarkC, "x", "y", "z"), _floats(MpCategoryC, "score")
+    point, score = _floats(insides.landmark, "x", "y", "z"), _floats(insides.category, "score")
 
     def copied(result: Any, index: int) -> Mesh:
         mesh, shapes = result.face_landmarks[index], result.face_blendshapes[index]
