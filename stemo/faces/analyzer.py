@@ -98,7 +98,8 @@ class FaceAnalyzer:
             return FaceFinder(Blind(), Blind(), Blind(), *detectors, max_faces)
         close_up = self._kept(Landmarker(model, threshold=CLOSE_UP_THRESHOLD))
         whole = self._kept(Landmarker(model, max_faces=max_faces))
-        return FaceFinder(Follower(model), whole, close_up, *detectors, max_faces)
+        follower = Follower(model) if self._video else Blind()  # single pictures have nobody to follow
+        return FaceFinder(follower, whole, close_up, *detectors, max_faces)
 
     def _kept(self, made: Landmarker) -> Landmarker:
         self._closing.callback(made.close)

@@ -58,11 +58,12 @@ class Tracker:
         """
         self._forget(time)
         ids = list(self._tracks)
-        costs = np.array([[self._cost(self._tracks[id], face, time, cut) for face in faces] for id in ids])
+        sights = [(face, looks(face.crop)) for face in faces]
+        costs = np.array([[self._cost(self._tracks[id], *sight, time, cut) for sight in sights] for id in ids])
         matched = {column: ids[row] for row, column in assign(costs.reshape(len(ids), len(faces)))}
         if cut:
             self._tracks = {id: self._tracks[id] for id in matched.values()}
-        seen = [self._note(face, matched.get(column), time, cut) for column, face in enumerate(faces)]
+        seen = [self._note(*sight, matched.get(column), time, cut) for column, sight in enumerate(sights)]
         return sorted(seen, key=lambda face: face.track_id)
 
     def state(self) -> State:
@@ -86,8 +87,8 @@ class Tracker:
             self._tracks.clear()
         self._tracks = {id: track for id, track in self._tracks.items() if time - track.time <= self._keep}
 
-    def _cost(self, track: Track, face: Face, time: float, cut: bool) -> float:
-        alike = likeness(track.looks, looks(face.crop))
+    def _cost(self, track: Track, face: Face, seen: Array | None, time: float, cut: bool) -> float:
+        alike = likeness(track.looks, seen)
         expected = track.at(time).box
         if cut and not (alike > 0.9 and iou(expected, face.box) > 0.3):
             return FORBIDDEN
@@ -100,8 +101,7 @@ class Tracker:
             return FORBIDDEN
         return 0.4 * (1 - iou(expected, face.box)) + 0.3 * distance + 0.6 * (1 - alike)
 
-    def _note(self, face: Face, id: int | None, time: float, cut: bool) -> Face:
-        seen = looks(face.crop)
+    def _note(self, face: Face, seen: Array | None, id: int | None, time: float, cut: bool) -> Face:
         if id is None:
             id, self._next = self._next, self._next + 1
             self._tracks[id] = Track(face, time, seen)
