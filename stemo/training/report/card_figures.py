@@ -160,7 +160,7 @@ def _number(value: float | None) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(_value(item) for item in value)
     return str(value)
