@@ -15,7 +15,7 @@ from stemo.errors import ConfigError
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.geometry import landmark_features
 from stemo.insight.smoothing import Ema, MovingAverage
-from stemo.network.checkpoint import SHIPPED, WeightFacts
+from stemo.network.checkpoint import WeightFacts, given_or_shipped
 from stemo.network.engine import wants_twin
 from stemo.network.exported import ExportedNetwork, ExportedStream, is_exported, open_weights
 from stemo.network.int8 import Twin, find_twin
@@ -58,7 +58,7 @@ class Recognizer:
             )
         self.batch = batch
         self.device = choose_device(device, weights)
-        self._path = Path(weights) if weights else SHIPPED
+        self._path = given_or_shipped(weights)
         self.network, self.facts = open_weights(self._path)
         self.faces = faces
         self.backend = backend

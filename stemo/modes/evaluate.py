@@ -17,7 +17,7 @@ from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.stills import still_landmarker
 from stemo.modes.scored import Scored, was_held_back
 from stemo.modes.telling import told
-from stemo.network.checkpoint import SHIPPED, WeightFacts
+from stemo.network.checkpoint import WeightFacts, given_or_shipped
 from stemo.network.clips import ClipReader, NetworkClips
 from stemo.network.engine import make_engine
 from stemo.network.exported import ExportedNetwork, open_weights
@@ -63,7 +63,7 @@ def run_evaluate(request: Request, settings: RecognitionSettings, say: Say) -> i
     without a page.
     """
     device = choose_device(settings.device, settings.weights)
-    weights = Path(settings.weights) if settings.weights else SHIPPED
+    weights = given_or_shipped(settings.weights)
     reader, facts = open_clips(weights, device, settings.backend)
     stills, curves = _checked(request, weights, facts)
     photos = _photos(reader, stills, settings, device) if request.end_to_end else None

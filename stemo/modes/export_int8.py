@@ -12,7 +12,7 @@ import torch
 
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, DataError, OutputError
-from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights, write_description
+from stemo.network.checkpoint import WeightFacts, given_or_shipped, load_weights, write_description
 from stemo.network.clips import NetworkClips
 from stemo.network.engine import OnnxEngine, network_threads
 from stemo.network.int8 import FACTS, PARTS, Twin, twin_path
@@ -42,7 +42,7 @@ def run_int8(settings: RecognitionSettings, data: Sequence[str], cache: Path, sa
     Raises :class:`ConfigError` for other architectures, a missing package or no data, :class:`DataError` where the
     data have no such faces, and :class:`OutputError` where the twin loses more than half a point, which keeps nothing.
     """
-    weights = Path(settings.weights) if settings.weights else SHIPPED
+    weights = given_or_shipped(settings.weights)
     network, facts = load_weights(weights)
     _check(network, data)
     collection = collect([Path(path) for path in data], 0.0, facts.labels)

@@ -25,6 +25,11 @@ FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "weights" / "stemo_base.safetensors"
 
 
+def given_or_shipped(weights: Path | str | None) -> Path:
+    """The path of ``weights`` as a user gives them; of the shipped ones where none are given."""
+    return Path(weights) if weights else SHIPPED
+
+
 @dataclass(frozen=True, slots=True)
 class WeightFacts:
     """What the JSON beside the weights says of them."""

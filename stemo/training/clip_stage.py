@@ -20,9 +20,9 @@ from stemo.training.clips import ClipPlan, draw_clips
 from stemo.training.feature_bank import FeatureBank
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
+from stemo.training.progress import Progress
 from stemo.training.reading_loss import reading_loss
 from stemo.training.schedules import Cosine
-from stemo.training.state import load_state, save_state
 
 FROZEN = ("spatial", "place")
 
@@ -65,32 +65,20 @@ def train_clips(
     for name in FROZEN:
         getattr(network, name).requires_grad_(False)
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
-    average = WeightAverage(network, settings.average)
-    best = WeightAverage(network, 0.0).module
-    modules = {"network": network, "average": average.module, "best": best}
-    epoch, top, waited = 0, 0.0, 0
-    if checkpoint.exists():
-        facts = load_state(checkpoint, modules, optimiser)
-        epoch, top, waited, average.updates = facts["epoch"], facts["best"], facts["waited"], facts["updates"]
-    while epoch < settings.epochs and waited <= settings.patience:
+    progress = Progress(network, optimiser, settings.average, checkpoint)
+    average = progress.average
+    while progress.epoch < settings.epochs and progress.waited <= settings.patience:
         started = time.monotonic()
-        loss, norms = _epoch(network, average, optimiser, bank, plan, settings, epoch, device)
+        loss, norms = _epoch(network, average, optimiser, bank, plan, settings, progress.epoch, device)
         readings = read_bank(average.module, valid, valid_labels, device, settings.labels)
-        epoch += 1
+        progress.judge(readings.score.accuracy)
         speed = len(plan.pictures) / (time.monotonic() - started)
         done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
-        show_epoch(board, "clip", done, average.module, epoch)
-        board.readings("clip", readings, epoch)
-        result = readings.score
-        waited = 0 if result.accuracy > top else waited + 1
-        if result.accuracy > top:
-            top = result.accuracy
-            best.load_state_dict(average.module.state_dict())
-        facts = {"epoch": epoch, "best": top, "waited": waited, "updates": average.updates}
-        save_state(checkpoint, modules, optimiser, facts)
-    network.load_state_dict(best.state_dict())
+        show_epoch(board, "clip", done, average.module, progress.epoch)
+        board.readings("clip", readings, progress.epoch)
+        progress.save()
     network.requires_grad_(True)
-    return top
+    return progress.finish()
 
 
 def _epoch(

@@ -19,9 +19,9 @@ from stemo.training.boards import Board, Epoch, show_epoch
 from stemo.training.datasets import Still
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
+from stemo.training.progress import Progress
 from stemo.training.reading_loss import reading_loss
 from stemo.training.schedules import Cosine
-from stemo.training.state import load_state, save_state
 
 Read = Callable[[Network], CategoryReadings]
 
@@ -60,33 +60,23 @@ def train_joint(
     """
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
-    average = WeightAverage(network, settings.average)
-    best = WeightAverage(network, 0.0).module
-    modules = {"network": network, "average": average.module, "best": best}
-    epoch, top = 0, 0.0
-    if checkpoint.exists():
-        facts = load_state(checkpoint, modules, optimiser)
-        epoch, top, average.updates = facts["epoch"], facts["best"], facts["updates"]
-    else:
+    progress = Progress(network, optimiser, settings.average, checkpoint)
+    average = progress.average
+    if not progress.facts:
         readings = read(network)
-        top = readings.score.accuracy
+        progress.top = readings.score.accuracy
         board.readings("joint", readings, 0)
-    while epoch < settings.epochs:
+    while progress.epoch < settings.epochs:
         started = time.monotonic()
-        loss, norms = _epoch(network, average, optimiser, stills, landmarks, settings, epoch, device)
+        loss, norms = _epoch(network, average, optimiser, stills, landmarks, settings, progress.epoch, device)
         readings = read(average.module)
-        epoch += 1
+        progress.judge(readings.score.accuracy)
         speed = len(stills) / (time.monotonic() - started)
         done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
-        show_epoch(board, "joint", done, average.module, epoch)
-        board.readings("joint", readings, epoch)
-        result = readings.score
-        if result.accuracy > top:
-            top = result.accuracy
-            best.load_state_dict(average.module.state_dict())
-        save_state(checkpoint, modules, optimiser, {"epoch": epoch, "best": top, "updates": average.updates})
-    network.load_state_dict(best.state_dict())
-    return top
+        show_epoch(board, "joint", done, average.module, progress.epoch)
+        board.readings("joint", readings, progress.epoch)
+        progress.save()
+    return progress.finish()
 
 
 def _epoch(

@@ -21,9 +21,9 @@ from stemo.training.distributed import ALONE, World
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.pictures import fit
+from stemo.training.progress import Progress
 from stemo.training.reading_loss import Weights, reading_loss
 from stemo.training.schedules import Schedule, make_schedule
-from stemo.training.state import load_state, save_state
 
 PREPROCESSING = Preprocessing()
 
@@ -82,38 +82,27 @@ def train_spatial(
     """
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay, settings.optimiser)
-    average = WeightAverage(network, settings.average)
-    best = WeightAverage(network, 0.0).module
-    modules = {"network": network, "average": average.module, "best": best}
+    progress = Progress(network, optimiser, settings.average, checkpoint)
+    average = progress.average
     schedule = make_schedule(settings.schedule, settings.warmup)
-    epoch, top, waited = 0, 0.0, 0
-    if checkpoint.exists():
-        facts = load_state(checkpoint, modules, optimiser)
-        epoch, top, waited, average.updates = facts["epoch"], facts["best"], facts["waited"], facts["updates"]
-        schedule.restore(facts.get("schedule", {}))
+    if progress.facts:
+        schedule.restore(progress.facts.get("schedule", {}))
     shared = world.share(network, device)
-    while epoch < settings.epochs and waited <= settings.patience:
+    while progress.epoch < settings.epochs and progress.waited <= settings.patience:
         started = time.monotonic()
-        loss, norms = _epoch(shared, network, average, optimiser, schedule, train, settings, epoch, device, world)
+        loss, norms = _epoch(
+            shared, network, average, optimiser, schedule, train, settings, progress.epoch, device, world
+        )
         readings = read_stills(average.module, valid, input_size(1.0, settings), device, settings.labels)
-        epoch += 1
+        progress.judge(readings.score.accuracy)
+        schedule.observe(readings.score.accuracy)
         if world.first:
             speed = len(train) / (time.monotonic() - started)
             done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
-            show_epoch(board, "spatial", done, average.module, epoch)
-            board.readings("spatial", readings, epoch)
-        result = readings.score
-        schedule.observe(result.accuracy)
-        waited = 0 if result.accuracy > top else waited + 1
-        if result.accuracy > top:
-            top = result.accuracy
-            best.load_state_dict(average.module.state_dict())
-        facts = {"epoch": epoch, "best": top, "waited": waited, "updates": average.updates}
-        facts["schedule"] = schedule.state()
-        if world.first:
-            save_state(checkpoint, modules, optimiser, facts)
-    network.load_state_dict(best.state_dict())
-    return top
+            show_epoch(board, "spatial", done, average.module, progress.epoch)
+            board.readings("spatial", readings, progress.epoch)
+            progress.save({"schedule": schedule.state()})
+    return progress.finish()
 
 
 def input_size(progress: float, settings: SpatialSettings) -> int:

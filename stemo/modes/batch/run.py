@@ -17,7 +17,7 @@ from stemo.modes.batch.summary import FAILED, LEFT, READ, SKIPPED, Row, make_row
 from stemo.modes.batch.tasks import Outcome, Task
 from stemo.modes.resume import remove_work
 from stemo.modes.standing import judge, read_facts
-from stemo.network.checkpoint import SHIPPED
+from stemo.network.checkpoint import given_or_shipped
 from stemo.network.exported import open_weights
 from stemo.output.pending import Pending, make_folder
 
@@ -40,7 +40,7 @@ def run_batch(
     Raises :class:`~stemo.errors.StemoError` for what no video could be read with (settings, weights, the folder), and
     :class:`KeyboardInterrupt` after the summary of what was done until then.
     """
-    weights = open_weights(Path(settings.weights) if settings.weights else SHIPPED)[1].sha256
+    weights = open_weights(given_or_shipped(settings.weights))[1].sha256
     settings = _from_anywhere(settings)
     _make_folders(batch)
     report = Report(batch, say)

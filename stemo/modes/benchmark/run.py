@@ -18,7 +18,7 @@ from stemo.modes.benchmark.memory import peak_memory
 from stemo.modes.benchmark.network import network_times
 from stemo.modes.benchmark.stages import time_stages, time_whole
 from stemo.modes.video import make_recognizer
-from stemo.network.checkpoint import SHIPPED
+from stemo.network.checkpoint import given_or_shipped
 from stemo.output.pending import failed
 from stemo.processors import available_processors, share_processors
 from stemo.recognizer import Recognizer
@@ -38,7 +38,7 @@ def run_benchmark(
     can only be "speed", names the section of the weights' JSON that shall keep the figures.
     """
     share_processors()
-    description = Path(settings.weights or SHIPPED).with_suffix(".json")
+    description = given_or_shipped(settings.weights).with_suffix(".json")
     if record is not None:
         check_record(description, record, [SPEED])
     facts: dict[str, Any] = {"machine": describe_machine(say)}

@@ -12,7 +12,7 @@ from stemo.config import RecognitionSettings
 from stemo.errors import DataError
 from stemo.faces.stills import still_landmarker
 from stemo.modes.evaluate import open_clips
-from stemo.network.checkpoint import SHIPPED
+from stemo.network.checkpoint import given_or_shipped
 from stemo.recognizer import choose_device
 from stemo.records import EMOTIONS
 from stemo.training.datasets import VALID_SPLITS, Still
@@ -47,7 +47,7 @@ def keep_faces(stills: Sequence[Still], path: Path) -> None:
 
 def guesses_of_stemo(stills: Sequence[Still], settings: RecognitionSettings) -> list[str]:
     """What stemo reads in the crops, as ``--evaluate`` does."""
-    weights = Path(settings.weights) if settings.weights else SHIPPED
+    weights = given_or_shipped(settings.weights)
     reader, facts = open_clips(weights, choose_device(settings.device, weights), settings.backend)
     model = locate("face_landmarker", Path(settings.landmarker) if settings.landmarker else None)
     with LandmarkMemory(still_landmarker(model)) as memory:
