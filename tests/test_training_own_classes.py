@@ -57,6 +57,16 @@ def test_five_categories_from_training_to_video(tmp_path: Path, monkeypatch: pyt
     assert sum(float(rows[0][f"p_{name.lower()}"]) for name in FIVE) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
+def test_the_stages_after_the_first_may_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = made_data.image_folder(tmp_path / "five", FIVE, count=2, splits=("train", "val"))
+    config = tmp_path / "first.yaml"
+    config.write_text("training: {name: first, epochs: 1, clip_epochs: 0, joint_epochs: 0}", encoding="utf-8")
+    assert main(["--train", "--config", str(config), "--classes", ",".join(FIVE), "--data", str(data)]) == 0
+    assert load_weights(tmp_path / "runs/first/stemo_base.safetensors")[1].trained
+
+
 def face_video(path: Path) -> Path:
     """Three frames of the demo's photograph."""
     from fractions import Fraction

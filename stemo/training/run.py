@@ -201,6 +201,8 @@ def _clips(
     valid: Sequence[Still],
     valid_landmarks: np.ndarray,
 ) -> None:
+    if not run.settings.clip_epochs:
+        return
     checkpoint = run.folder / "clips.safetensors"
     if epochs_done(checkpoint) >= run.settings.clip_epochs:
         load_state(checkpoint, {"best": network}, None)
