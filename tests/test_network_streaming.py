@@ -7,28 +7,28 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemo.network.model import FrameFeatures, Network
-from stemo.network.preprocessing import Preprocessing
-from stemo.network.streaming import (
+from stemo.network.checkpoint import SHIPPED, load_weights
+from stemo.network.clip_buffer import (
     BUFFER_FPS,
     LONGEST_GAP,
     ClipBuffer,
-    Observation,
-    StreamReader,
+    clip_views,
+    mirrored,
     nearest_places,
-    read_whole,
+    views_at,
 )
+from stemo.network.clips import NetworkClips
+from stemo.network.model import FrameFeatures, Network
+from stemo.network.preprocessing import Preprocessing
+from stemo.network.streaming import Observation, StreamReader, read_whole
 
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    torch.manual_seed(3)
-    network = Network().eval()
-    # wake the parts that start at zero, or the buffer would not matter
-    with torch.no_grad():
-        for name in ("temporal.expand.weight", "channel.excite.weight", "place.conv.weight", "landmark.none"):
-            torch.nn.init.normal_(network.get_parameter(name), std=0.2)
-    return network
+    # a fresh network hardly sees its pictures, nor its buffer
+    network = load_weights(SHIPPED)[0]
+    assert isinstance(network, Network)
+    return network.eval()
 
 
 def observation(seed: int, track: int = 1) -> Observation:
@@ -78,8 +78,9 @@ def test_a_long_gap_starts_the_buffer_anew(network: Network) -> None:
     reader = StreamReader(network, Preprocessing(), torch.device("cpu"))
     for index in range(8):
         reader.read([observation(index)], index / 25)
-    after = values(reader, [observation(50)], 8 / 25 + LONGEST_GAP + 0.5)[0]
-    fresh = values(StreamReader(network, Preprocessing(), torch.device("cpu")), [observation(50)], 0.0)[0]
+    later = 8 / 25 + LONGEST_GAP + 0.5
+    after = values(reader, [observation(50)], later)[0]
+    fresh = values(StreamReader(network, Preprocessing(), torch.device("cpu")), [observation(50)], later)[0]
     torch.testing.assert_close(after, fresh, atol=1e-5, rtol=0)
 
 
@@ -107,6 +108,60 @@ def test_the_first_frame_fills_the_buffer() -> None:
     buffer = ClipBuffer(16)
     buffer.push(2.0, features(5.0))
     assert buffer.clip().average.flatten().tolist() == [5.0] * 16
+
+
+def test_both_views_of_the_first_frame_fill_the_buffer_in_turns() -> None:
+    buffer = ClipBuffer(16)
+    buffer.push(2.0, features(5.0), features(-5.0))
+    assert buffer.clip().average.flatten().tolist() == [-5.0, 5.0] * 8
+    buffer.push(2.04, features(6.0))
+    assert buffer.clip().average.flatten().tolist() == [5.0, -5.0] * 7 + [5.0, 6.0]
+
+
+@pytest.mark.parametrize("fps", [25, 50, 100])
+def test_a_clip_at_a_usual_rate_holds_both_views_in_turns(fps: int) -> None:
+    for end in range(3 * fps, 4 * fps):
+        views = [view for _, view in clip_views([place / fps for place in range(end)], 16)]
+        assert views in ([False, True] * 8, [True, False] * 8), end
+
+
+@pytest.mark.parametrize("fps", [15, 24, 29.97, 30, 60])
+def test_a_clip_at_another_rate_holds_both_views_about_as_often(fps: float) -> None:
+    for end in range(120, 240):
+        views = [view for _, view in clip_views([place / fps for place in range(end)], 16)]
+        assert 5 <= sum(views) <= 11, end
+
+
+@given(st.floats(0, 1e5), st.lists(st.floats(0.001, 0.4), max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_the_buffer_holds_what_it_is_said_to_hold(start: float, steps: list[float]) -> None:
+    buffer, times, last = ClipBuffer(16), [start], None
+    for step in steps:
+        times.append(times[-1] + step)
+    for place, time in enumerate(times):
+        views = views_at(time, last, 16)
+        buffer.push(time, *(features(place + 0.5 * view) for view in views))
+        last = time
+    expected = [place + 0.5 * view for place, view in clip_views(times, 16)]
+    assert buffer.clip().average.flatten().tolist() == expected
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_face_that_begins_is_read_as_a_still_in_both_views(network: Network, place: int) -> None:
+    time, seen = place / BUFFER_FPS, observation(4)
+    seen.picture[:, :112] //= 8  # its mirror image is another one
+    streamed = values(StreamReader(network, Preprocessing(), torch.device("cpu"), "torch"), [seen], time)[0]
+    # the view of the moment comes last in a stream, and a still ends with the picture as it is
+    picture = seen.picture.flip(1) if mirrored(time) else seen.picture
+    assert seen.landmarks is not None
+    clips = NetworkClips(network, Preprocessing(), torch.device("cpu"))
+    read = clips.read(picture[None], seen.landmarks[None], torch.zeros(1, 16, dtype=torch.int64))
+    expected = torch.cat([clips.probabilities(read)[0], read.valence, read.arousal])
+    torch.testing.assert_close(streamed, expected, atol=1e-5, rtol=0)
+    other = network(
+        Preprocessing().fitted(picture[None])[None].expand(1, 16, -1, -1, -1), seen.landmarks.expand(1, 16, -1)
+    )
+    assert (network.probabilities(other)[0] - streamed[:7]).abs().max() > 1e-4  # the mirror image counts
 
 
 @given(st.lists(st.floats(0.001, 0.4), min_size=1, max_size=80))

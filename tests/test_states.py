@@ -18,8 +18,9 @@ from stemo.faces.cuts import CutDetector
 from stemo.faces.finding import Agenda
 from stemo.faces.tracking import Tracker
 from stemo.insight.smoothing import Ema, MovingAverage
+from stemo.network.clip_buffer import ClipBuffer
 from stemo.network.model import FrameFeatures
-from stemo.network.streaming import ClipBuffer, Observation, StreamReader
+from stemo.network.streaming import Observation, StreamReader
 from stemo.output.hud import Hud
 from stemo.output.journal import Journal
 from stemo.output.placement import Layout, Placer

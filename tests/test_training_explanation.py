@@ -15,9 +15,10 @@ from stemo.faces.geometry import BLENDSHAPE_NAMES, FEATURE_SIZE, KEY_POINTS
 from stemo.modes.demo import load_photograph
 from stemo.network.architectures import build
 from stemo.network.checkpoint import SHIPPED, load_weights
+from stemo.network.clip_buffer import mirrored
 from stemo.network.model import FaceNetwork, FrameFeatures, Network, Prediction
 from stemo.network.preprocessing import Preprocessing
-from stemo.network.streaming import Observation, read_whole, stack_landmarks
+from stemo.network.streaming import Observation, read_whole, shown_clip
 from stemo.training.explanation import Explainer, blendshape_scores, grad_cam, point_scores
 
 CPU = torch.device("cpu")
@@ -131,10 +132,12 @@ def test_frame_by_frame_is_the_same_as_the_whole_clip() -> None:
     torch.testing.assert_close(looks[-1].prediction.logits, whole.logits, atol=1e-5, rtol=1e-4)
     found = looks[-1].explain(2)
     torch.testing.assert_close(found.frames, whole.frame_weights[0], atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(found.heat, _whole_heat(network, preprocessing, faces[4:], 2), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(found.heat, _whole_heat(network, preprocessing, faces, times, 2), atol=1e-4, rtol=1e-3)
 
 
-def _whole_heat(network: Network, preprocessing: Preprocessing, faces: list[Observation], category: int) -> Tensor:
+def _whole_heat(
+    network: Network, preprocessing: Preprocessing, faces: list[Observation], times: list[float], category: int
+) -> Tensor:
     """The newest frame's heat from one pass over the whole clip: the naive reference."""
     kept: list[Tensor] = []
 
@@ -143,12 +146,14 @@ def _whole_heat(network: Network, preprocessing: Preprocessing, faces: list[Obse
         kept.append(output)
 
     handle = network.spatial.register_forward_hook(keep)
-    pictures = preprocessing(torch.stack([face.picture for face in faces]))
-    prediction = network(rearrange(pictures, "t c h w -> 1 t c h w"), rearrange(stack_landmarks(faces), "t f -> 1 t f"))
+    shown, landmarks = shown_clip(faces, times, network.length)
+    clip = rearrange(preprocessing(shown), "t c h w -> 1 t c h w")
+    prediction = network(clip, rearrange(landmarks, "t f -> 1 t f"))
     prediction.logits[0, category].backward()
     handle.remove()
     assert kept[0].grad is not None
-    return grad_cam(kept[0][-1:], kept[0].grad[-1:])[0]
+    heat = grad_cam(kept[0][-1:], kept[0].grad[-1:])[0]
+    return heat.flip(-1) if mirrored(times[-1]) else heat
 
 
 def test_the_network_is_left_as_it_was() -> None:

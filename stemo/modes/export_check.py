@@ -21,14 +21,7 @@ from stemo.network.engine import Run, session_run
 from stemo.network.exported import CPU, ExportedNetwork, ExportedStream, open_session
 from stemo.network.model import FaceNetwork, Network
 from stemo.network.standalone import feature_widths
-from stemo.network.streaming import (
-    BUFFER_FPS,
-    Observation,
-    StreamReader,
-    nearest_places,
-    read_whole,
-    stack_landmarks,
-)
+from stemo.network.streaming import Observation, StreamReader, read_whole, shown_clip
 from stemo.network.torch_file import open_program
 from stemo.recognizer import observe
 from stemo.records import Frame
@@ -99,9 +92,9 @@ def clip_differences(run: Run, _kind: str, network: FaceNetwork, facts: WeightFa
     tracks = tracks_of(seen)
     pictures, landmarks, expected = [], [], []
     for track in tracks:
-        chosen = [track.faces[place] for place in nearest_places(track.times, network.length, BUFFER_FPS)]
-        pictures.append(torch.stack([face.picture for face in chosen]))
-        landmarks.append(stack_landmarks(chosen))
+        shown = shown_clip(track.faces, track.times, network.length)
+        pictures.append(shown[0])
+        landmarks.append(shown[1])
         read = read_whole(network, facts.preprocessing, track.faces, track.times)
         expected.append(torch.cat([network.probabilities(read)[0], read.valence, read.arousal]))
     probabilities, valence, arousal = run((torch.stack(pictures), torch.stack(landmarks)))

@@ -18,7 +18,10 @@ class ClipReader(Protocol):
     length: int
 
     def read(self, pictures: Tensor, landmarks: Tensor, places: Tensor) -> Prediction:
-        """Frames (n 224 224 3) uint8 and (n 205), and which of them each clip shows (b t), oldest first."""
+        """Frames (n 224 224 3) uint8 and (n 205), and which of them each clip shows (b t), oldest first.
+
+        They are seen as in a stream: every other place mirrored, the newest as it is.
+        """
         ...
 
     def probabilities(self, prediction: Prediction) -> Tensor:
@@ -39,7 +42,8 @@ class NetworkClips:
 
     @torch.inference_mode()
     def read(self, pictures: Tensor, landmarks: Tensor, places: Tensor) -> Prediction:
-        """As in :class:`ClipReader`; each frame is encoded once."""
+        """As in :class:`ClipReader`; each view of a frame is encoded once."""
+        pictures, landmarks, places = both_views(pictures, landmarks, places)
         frames = self._preprocessing.fitted(pictures).to(self._device)
         features = self._engine.encode_frames(frames, landmarks.to(self._device))
         places = places.to(self._device)
@@ -48,3 +52,16 @@ class NetworkClips:
     def probabilities(self, prediction: Prediction) -> Tensor:
         """As in :class:`ClipReader`."""
         return calibrated(prediction.logits, self._temperature)
+
+
+def both_views(pictures: Tensor, landmarks: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What :meth:`ClipReader.read` takes, with the mirror images as frames of their own, shown in every other place.
+
+    A clip of one place is as it was.
+    """
+    length = places.shape[-1]
+    if length == 1:
+        return pictures, landmarks, places
+    mirrored = torch.arange(length - 1, -1, -1, device=places.device) % 2
+    both = torch.cat([pictures, pictures.flip(2)])
+    return both, torch.cat([landmarks, landmarks]), places + len(pictures) * mirrored

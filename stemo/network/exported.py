@@ -14,10 +14,12 @@ from torch import Tensor
 
 from stemo.errors import ConfigError, WeightsError
 from stemo.network.checkpoint import WeightFacts, check_facts, load_weights, read_weights
+from stemo.network.clip_buffer import ClipBuffer
+from stemo.network.clips import both_views
 from stemo.network.engine import Run, network_threads, session_options, session_run
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Prediction
 from stemo.network.standalone import PICTURE
-from stemo.network.streaming import ClipBuffer, Observation, StreamReader, Values, stack_landmarks
+from stemo.network.streaming import Observation, Sight, StreamReader, Values, stack_landmarks
 
 SUFFIX = ".onnx"
 CPU = torch.device("cpu")
@@ -47,6 +49,7 @@ class ExportedNetwork:
 
     def read(self, pictures: Tensor, landmarks: Tensor, places: Tensor) -> Prediction:
         """As :class:`stemo.network.clips.ClipReader` says."""
+        pictures, landmarks, places = both_views(pictures, landmarks, places)
         newest = places[:, -1]
         cache = repeat(self.unknown, "c -> n t c", n=len(places), t=self.length - 1)
         # places that show the newest frame are computed with it, so stills need no features first
@@ -84,13 +87,17 @@ class ExportedStream(StreamReader):
         if not faces:
             self._forget(time)
             return []
+        sights, landmarks = self._sights([(faces, time)]), stack_landmarks(faces)
+        others = self._others(sights, landmarks)
         buffers = [self.buffers.setdefault(face.track_id, ClipBuffer(self.length)) for face in faces]
-        for buffer in buffers:
-            buffer.push(time, _kept(self.network.unknown))
+        new = _kept(self.network.unknown)
+        for buffer, other in zip(buffers, others, strict=True):
+            buffer.push(time, new, other)
         cache = torch.stack([buffer.clip().average[:-1] for buffer in buffers])
-        read, features = self.network.step(torch.stack([face.picture for face in faces]), stack_landmarks(faces), cache)
+        pictures = torch.stack([_shown(sight.face, sight.views[0]) for sight in sights])
+        read, features = self.network.step(pictures, landmarks, cache)
         for buffer, row in zip(buffers, features, strict=True):
-            buffer.items[-1] = _kept(row)
+            buffer.items = [_kept(row) if item is new else item for item in buffer.items]
         self._forget(time)
         return list(
             zip(
@@ -100,6 +107,16 @@ class ExportedStream(StreamReader):
                 strict=True,
             )
         )
+
+    def _others(self, sights: Sequence[Sight], landmarks: Tensor) -> list[FrameFeatures | None]:
+        """The features of the second view of each sight, where it has one."""
+        places = [place for place, sight in enumerate(sights) if len(sight.views) > 1]
+        if not places:
+            return [None] * len(sights)
+        pictures = torch.stack([_shown(sights[place].face, sights[place].views[1]) for place in places])
+        blank = repeat(self.network.unknown, "c -> n t c", n=len(places), t=self.length - 1)
+        rows = dict(zip(places, self.network.step(pictures, landmarks[places], blank)[1], strict=True))
+        return [_kept(rows[place]) if place in rows else None for place in range(len(sights))]
 
     def warm_up(self) -> None:
         """Read an empty picture, which leaves no trace."""
@@ -179,6 +196,11 @@ def _verify(path: Path, sha256: str) -> None:
             f"weights {str(path)!r} were changed: expected sha256 {str(known)[:12]}, got {sha256[:12]}. "
             "Export them again."
         )
+
+
+def _shown(face: Observation, view: bool) -> Tensor:
+    """The picture of a face, mirrored or as it is."""
+    return face.picture.flip(1) if view else face.picture
 
 
 def _kept(row: Tensor) -> FrameFeatures:

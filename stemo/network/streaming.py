@@ -5,7 +5,6 @@ The fast path of :meth:`Network.forward`; :func:`read_whole` is the naive refere
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,10 +12,10 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from stemo.network.clip_buffer import LONGEST_GAP, ClipBuffer, clip_views, views_at
 from stemo.network.engine import make_engine
 from stemo.network.int8 import Twin
 from stemo.network.model import (
-    CLIP_LENGTH,
     LANDMARK_FEATURES,
     FaceNetwork,
     FrameFeatures,
@@ -27,9 +26,7 @@ from stemo.network.model import (
 from stemo.network.preprocessing import Preprocessing
 from stemo.records import State
 
-BUFFER_FPS = 25.0
 Values = tuple[list[float], float, float]  # probabilities, valence, arousal
-LONGEST_GAP = 1.0  # seconds without a face after which a buffer starts anew
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,67 +38,19 @@ class Observation:
     landmarks: Tensor | None
 
 
-class ClipBuffer:
-    """The last frames of one face, by time: 16 places, 1/25 s apart, the newest frame in the last.
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """A face of a frame, and the views of it that are needed: its picture as it is, mirrored (``True``), or both."""
 
-    Each place holds the frame nearest to its time, so a 60-fps video and a 15-fps camera show the same motion. Places
-    before the first frame repeat it.
-    """
-
-    def __init__(self, length: int = CLIP_LENGTH, fps: float = BUFFER_FPS) -> None:
-        self.length = length
-        self.fps = fps
-        self.times: list[float] = []
-        self.items: list[FrameFeatures] = []
-
-    def push(self, time: float, features: FrameFeatures) -> None:
-        """Add the features of a frame (each (c,)); a step back in time or a long gap empties the buffer first."""
-        if self.times and not 0 <= time - self.times[-1] <= LONGEST_GAP:
-            self.times.clear()
-            self.items.clear()
-        self.times.append(time)
-        self.items.append(features)
-        self._forget(time - self.length / self.fps)
-
-    def clip(self) -> FrameFeatures:
-        """The buffer's features (t c) each, oldest first."""
-        chosen = [self.items[place] for place in nearest_places(self.times, self.length, self.fps)]
-        return FrameFeatures(*(torch.stack(parts) for parts in zip(*chosen, strict=True)))
-
-    def state(self) -> State:
-        """The frames' times and features, as arrays (t c)."""
-        parts = zip(*self.items, strict=True)
-        return {"times": list(self.times), "features": [torch.stack(part).cpu().numpy() for part in parts]}
-
-    def restore(self, state: State, device: torch.device) -> None:
-        """Go on from :meth:`state`, on any device."""
-        features = [torch.from_numpy(part).to(device) for part in state["features"]]
-        self.times = list(state["times"])
-        self.items = [FrameFeatures(*frame) for frame in zip(*features, strict=True)]
-
-    def _forget(self, before: float) -> None:
-        # one frame at or before the oldest place's time must stay
-        drop = max(0, bisect.bisect_right(self.times, before) - 1)
-        del self.times[:drop], self.items[:drop]
-
-
-def nearest_places(times: Sequence[float], length: int, fps: float) -> list[int]:
-    """Indices into ``times`` (ascending) of the frames nearest to the ``length`` moments ending at the newest."""
-    moments = [times[-1] - back / fps for back in reversed(range(length))]
-    return [_nearest(times, moment) for moment in moments]
-
-
-def _nearest(times: Sequence[float], moment: float) -> int:
-    right = bisect.bisect_left(times, moment)
-    if right == 0:
-        return 0
-    if right == len(times):
-        return len(times) - 1
-    return right if times[right] - moment < moment - times[right - 1] else right - 1
+    face: Observation
+    views: tuple[bool, ...]
 
 
 class StreamReader:
-    """Reads every face of a stream with one network pass per frame and face, batched over the faces of a frame."""
+    """Reads every face of a stream with one network pass per frame and face, batched over the faces of a frame.
+
+    Every other 1/25 s a face is seen mirrored, and one that begins in both ways.
+    """
 
     def __init__(
         self,
@@ -125,12 +74,12 @@ class StreamReader:
     @torch.inference_mode()
     def read_all(self, frames: Sequence[tuple[Sequence[Observation], float]]) -> list[list[Values]]:
         """:meth:`read` for frames in a row, all their faces in one batch."""
-        features = iter(self._encode([face for faces, _ in frames for face in faces]))
+        features = iter(self._encode(self._sights(frames)))
         clips = []
         for faces, time in frames:
             for face in faces:
                 buffer = self.buffers.setdefault(face.track_id, ClipBuffer(self.length))
-                buffer.push(time, next(features))
+                buffer.push(time, *next(features))
                 clips.append(buffer.clip())
             self._forget(time)
         values = iter(self._read_clips(clips))
@@ -141,7 +90,7 @@ class StreamReader:
         """Read an empty picture, which leaves no trace: the first call of an engine is its slowest."""
         size = self.preprocessing.input_size
         face = Observation(0, torch.zeros(size, size, 3, dtype=torch.uint8), None)
-        (features,) = self._encode([face])
+        ((features,),) = self._encode([Sight(face, (False,))])
         self._read_clips([FrameFeatures(*(repeat(part, "c -> t c", t=self.length) for part in features))])
 
     def state(self) -> State:
@@ -154,14 +103,28 @@ class StreamReader:
         for track, buffer in state["buffers"]:
             self.buffers[track].restore(buffer, self.device)
 
-    def _encode(self, faces: Sequence[Observation]) -> list[FrameFeatures]:
-        """The features of each face by itself, each part (c,)."""
-        if not faces:
+    def _sights(self, frames: Sequence[tuple[Sequence[Observation], float]]) -> list[Sight]:
+        """Every face of every frame, in its order."""
+        last = {track: buffer.times[-1] for track, buffer in self.buffers.items()}
+        sights = []
+        for faces, time in frames:
+            for face in faces:
+                sights.append(Sight(face, views_at(time, last.get(face.track_id), self.length)))
+                last[face.track_id] = time
+            last = {track: seen for track, seen in last.items() if abs(time - seen) <= LONGEST_GAP}
+        return sights
+
+    def _encode(self, sights: Sequence[Sight]) -> list[tuple[FrameFeatures, ...]]:
+        """The features of each view of each sight, each part (c,)."""
+        if not sights:
             return []
-        pictures = torch.stack([face.picture for face in faces]).to(self.device)
-        landmarks = stack_landmarks(faces).to(self.device)
-        features = self.engine.encode_frames(self.preprocessing.fitted(pictures), landmarks)
-        return [FrameFeatures(*parts) for parts in zip(*features, strict=True)]
+        pictures = torch.stack([sight.face.picture for sight in sights]).to(self.device)
+        frames = self.preprocessing.fitted(pictures)
+        views = [(place, view) for place, sight in enumerate(sights) for view in sight.views]
+        shown = torch.stack([frames[place].flip(-1) if view else frames[place] for place, view in views])
+        landmarks = stack_landmarks([sights[place].face for place, _ in views]).to(self.device)
+        parts = zip(*self.engine.encode_frames(shown, landmarks), strict=True)
+        return [tuple(FrameFeatures(*next(parts)) for _ in sight.views) for sight in sights]
 
     def _read_clips(self, clips: Sequence[FrameFeatures]) -> list[Values]:
         """The values of each clip, each part (t c)."""
@@ -183,12 +146,19 @@ def stack_landmarks(faces: Sequence[Observation]) -> Tensor:
     return torch.stack([none if face.landmarks is None else face.landmarks for face in faces])
 
 
+def shown_clip(faces: Sequence[Observation], times: Sequence[float], length: int) -> tuple[Tensor, Tensor]:
+    """What a stream shows its network at the last of one face's frames: (t 224 224 3) uint8 and (t 205)."""
+    places, views = zip(*clip_views(times, length), strict=True)
+    chosen = [faces[place] for place in places]
+    pictures = [face.picture.flip(1) if view else face.picture for face, view in zip(chosen, views, strict=True)]
+    return torch.stack(pictures), stack_landmarks(chosen)
+
+
 @torch.inference_mode()
 def read_whole(
     network: Network, preprocessing: Preprocessing, faces: Sequence[Observation], times: Sequence[float]
 ) -> Prediction:
     """One face's frames from the first to the newest -> the newest frame's prediction, all from pixels."""
-    chosen = [faces[place] for place in nearest_places(times, network.length, BUFFER_FPS)]
-    pictures = preprocessing.fitted(torch.stack([face.picture for face in chosen]))
-    clip = rearrange(pictures, "t c h w -> 1 t c h w")
-    return network.eval()(clip, rearrange(stack_landmarks(chosen), "t f -> 1 t f"))
+    pictures, landmarks = shown_clip(faces, times, network.length)
+    clip = rearrange(preprocessing.fitted(pictures), "t c h w -> 1 t c h w")
+    return network.eval()(clip, rearrange(landmarks, "t f -> 1 t f"))

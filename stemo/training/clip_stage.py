@@ -123,17 +123,15 @@ def encode_landmarks(network: Network, clip: FrameFeatures) -> FrameFeatures:
 
 @torch.inference_mode()
 def predict_bank(network: Network, bank: FeatureBank, device: torch.device, batch: int = 512) -> Prediction:
-    """Read each picture's first view as a clip of itself, which is what a run on one picture does."""
+    """Read each picture's two views in turns as a clip of itself, which is what a run on one picture does."""
     network.eval()
+    views = torch.arange(network.length - 1, -1, -1) % 2
     found = []
     for start in range(0, len(bank.average), batch):
         part = slice(start, start + batch)
-        frames = (
-            bank.average[part, 0].float(),
-            bank.maximum[part, 0].float(),
-            network.landmark(bank.landmarks[part].to(device)),
-        )
-        clip = FrameFeatures(*(repeat(frame.to(device), "b c -> b t c", t=network.length) for frame in frames))
+        average, maximum = (known[part][:, views].float().to(device) for known in (bank.average, bank.maximum))
+        landmark = network.landmark(bank.landmarks[part].to(device))
+        clip = FrameFeatures(average, maximum, repeat(landmark, "b c -> b t c", t=network.length))
         found.append(network.read_clip(clip))
     return Prediction(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 

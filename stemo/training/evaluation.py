@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import repeat
+from einops import rearrange, repeat
 from torch import Tensor
 
 from stemo.config import did_you_mean
@@ -33,16 +33,15 @@ def still_bank(
     device: torch.device,
     batch: int = 64,
 ) -> FeatureBank:
-    """Features of each still exactly as at run time: one view, resized as there, full precision."""
+    """Features of each still exactly as at run time: as it is and mirrored, resized as there, full precision."""
     network.eval().to(device)
     average, maximum = [], []
     for _, pictures in _batches(stills, batch):
-        parts = network.encode_pictures(preprocessing.fitted(pictures).to(device))
-        average.append(parts[0].cpu())
-        maximum.append(parts[1].cpu())
-    return FeatureBank(
-        torch.cat(average).unsqueeze(1), torch.cat(maximum).unsqueeze(1), torch.from_numpy(np.array(landmarks))
-    )
+        frames = preprocessing.fitted(pictures).to(device)
+        parts = [network.encode_pictures(view) for view in (frames, frames.flip(-1))]
+        average.append(rearrange([part[0].cpu() for part in parts], "v n c -> n v c"))
+        maximum.append(rearrange([part[1].cpu() for part in parts], "v n c -> n v c"))
+    return FeatureBank(torch.cat(average), torch.cat(maximum), torch.from_numpy(np.array(landmarks)))
 
 
 def predict_stills(
@@ -58,7 +57,7 @@ def predict_stills(
 
 
 def read_stills(reader: ClipReader, stills: Sequence[Still], landmarks: np.ndarray, batch: int = 64) -> Prediction:
-    """Read stills as ``Recognizer.image`` reads a still face: its frame repeated through the buffer."""
+    """Read stills as ``Recognizer.image`` does: the picture and its mirror image in turns through the buffer."""
     found = []
     for where, pictures in _batches(stills, batch):
         known = torch.from_numpy(np.array(landmarks[where]))

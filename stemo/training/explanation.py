@@ -14,13 +14,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from einops import rearrange, reduce
+from einops import rearrange, reduce, repeat
 from torch import Tensor, nn
 
 from stemo.faces.geometry import BLENDSHAPES, KEY_POINTS
+from stemo.network.clip_buffer import LONGEST_GAP, ClipBuffer, views_at
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
 from stemo.network.preprocessing import Preprocessing
-from stemo.network.streaming import LONGEST_GAP, ClipBuffer, Observation, stack_landmarks
+from stemo.network.streaming import Observation, stack_landmarks
 
 
 class Explanation(NamedTuple):
@@ -37,23 +38,34 @@ class Explanation(NamedTuple):
 
 
 class Look:
-    """One face at one moment as the network saw it, ready to be asked about any category."""
+    """One face at one moment as the network saw it, ready to be asked about any category.
 
-    def __init__(self, prediction: Prediction, maps: Tensor, landmarks: Tensor, average: Tensor) -> None:
+    ``maps`` (v c h w) are the last feature maps of its ``views``: as it is, mirrored (``True``), or both.
+    """
+
+    def __init__(
+        self, prediction: Prediction, maps: Tensor, views: tuple[bool, ...], landmarks: Tensor, average: Tensor
+    ) -> None:
         self.prediction = prediction
-        self._maps, self._landmarks, self._average = maps, landmarks, average
+        self._maps, self._views, self._landmarks, self._average = maps, views, landmarks, average
 
     def explain(self, category: int) -> Explanation:
         """What speaks for ``category`` (the place of its label), compared with nothing."""
         score = self.prediction.logits[0, category]
         inputs = (self._maps, self._landmarks)
         of_maps, of_landmarks = torch.autograd.grad(score, inputs, retain_graph=True, allow_unused=True)
-        heat = grad_cam(self._maps, torch.zeros_like(self._maps) if of_maps is None else of_maps)[0]
+        heat = self._heat(torch.zeros_like(self._maps) if of_maps is None else of_maps)
         frames = self.prediction.frame_weights[0].detach().cpu()
         if of_landmarks is None or not torch.isfinite(self._landmarks).all():
             return Explanation(heat.cpu(), frames, None)
         added = of_landmarks * (self._landmarks.detach() - self._average)
         return Explanation(heat.cpu(), frames, added[0].cpu())
+
+    def _heat(self, gradients: Tensor) -> Tensor:
+        """The views' heat laid on each other (h w), in [0, 1]."""
+        seen = zip(grad_cam(self._maps, gradients), self._views, strict=True)
+        heat = reduce([view.flip(-1) if mirrored else view for view, mirrored in seen], "v h w -> h w", "sum")
+        return heat / heat.max().clamp(min=1e-12)
 
 
 class Explainer:
@@ -66,25 +78,26 @@ class Explainer:
 
     def look(self, face: Observation, time: float) -> Look:
         """The face of the frame at ``time`` seconds; the faces of one track must come in order."""
+        buffer = self._buffer(face.track_id, time)
+        views = views_at(time, buffer.times[-1] if buffer.times else None, self._network.length)
         picture = self._preprocessing.fitted(rearrange(face.picture.to(self._device), "h w c -> 1 h w c"))
+        pictures = torch.cat([picture.flip(-1) if view else picture for view in views])
         landmarks = stack_landmarks([face]).to(self._device).requires_grad_()
-        features, maps = encode_with_maps(self._network, picture, landmarks)
-        clip = self._clip(face.track_id, time, features)
+        features, maps = encode_with_maps(self._network, pictures, repeat(landmarks, "1 f -> v f", v=len(views)))
+        buffer.push(time, *(FrameFeatures(*parts) for parts in zip(*features, strict=True)))
+        clip = FrameFeatures(*(rearrange(part, "t c -> 1 t c") for part in buffer.clip()))
+        # only the newest frame is asked about; the others need no graph
+        buffer.items = [FrameFeatures(*(part.detach() for part in item)) for item in buffer.items]
         # cuDNN's LSTM has no gradient outside training
         with torch.backends.cudnn.flags(enabled=False):
             prediction = self._network.read_clip(clip)
-        return Look(prediction, maps, landmarks, average_landmarks(self._network, landmarks))
+        return Look(prediction, maps, views, landmarks, average_landmarks(self._network, landmarks))
 
-    def _clip(self, track_id: int, time: float, features: FrameFeatures) -> FrameFeatures:
+    def _buffer(self, track_id: int, time: float) -> ClipBuffer:
         stale = [key for key, buffer in self._buffers.items() if abs(time - buffer.times[-1]) > LONGEST_GAP]
         for key in stale:
             del self._buffers[key]
-        buffer = self._buffers.setdefault(track_id, ClipBuffer(self._network.length))
-        buffer.push(time, FrameFeatures(*(part[0] for part in features)))
-        clip = FrameFeatures(*(rearrange(part, "t c -> 1 t c") for part in buffer.clip()))
-        # only the newest frame is asked about; the others need no graph
-        buffer.items[-1] = FrameFeatures(*(part.detach() for part in buffer.items[-1]))
-        return clip
+        return self._buffers.setdefault(track_id, ClipBuffer(self._network.length))
 
 
 def encode_with_maps(network: FaceNetwork, pictures: Tensor, landmarks: Tensor) -> tuple[FrameFeatures, Tensor]:
