@@ -43,7 +43,7 @@ def quantise(network: Network, frames: Tensor, landmarks: Tensor) -> tuple[bytes
     frame = trace(FramePart(network), pair, FRAME_INPUTS, FRAME_OUTPUTS)
     clip = trace(ClipPart(network), tuple(part[:2] for part in clips), CLIP_INPUTS, CLIP_OUTPUTS)
     return (
-        _quantised(frame, FRAME_OPERATIONS, FRAME_INPUTS, (frames, landmarks)),
+        _quantised(frame, FRAME_OPERATIONS, FRAME_INPUTS, (frames, landmarks), maps=True),
         _quantised(clip, CLIP_OPERATIONS, CLIP_INPUTS, clips),
     )
 
@@ -81,12 +81,15 @@ class Ranges:
             yield {name: part.contiguous().numpy() for name, part in zip(names, parts, strict=True)}
 
 
-def _quantised(model: Any, operations: list[str], names: Sequence[str], inputs: Sequence[Tensor]) -> bytes:
+def _quantised(
+    model: Any, operations: list[str], names: Sequence[str], inputs: Sequence[Tensor], *, maps: bool = False
+) -> bytes:
+    """``model`` in 8 bits; all its means are of feature ``maps`` (b c h w), or none is."""
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     with tempfile.TemporaryDirectory() as folder:
         plain, small = Path(folder) / "plain.onnx", Path(folder) / "small.onnx"
-        _simplify(model, plain)
+        _simplify(model, plain, maps=maps)
         with _quiet():
             quantize_static(
                 plain,
@@ -118,7 +121,7 @@ def _quiet() -> Iterator[None]:
         ort.set_default_logger_severity(WARNINGS)
 
 
-def _simplify(model: Any, path: Path) -> None:
+def _simplify(model: Any, path: Path, *, maps: bool) -> None:
     """Write ``model`` with its constants folded, and without the shapes that would bind it to the traced batch."""
     import onnx
     import onnxruntime as ort
@@ -130,7 +133,48 @@ def _simplify(model: Any, path: Path) -> None:
     ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     simple = onnx.load(path)
     simple.graph.ClearField("value_info")
+    if maps:
+        _count_means(simple.graph)
     onnx.save(simple, path)
+
+
+def _count_means(graph: Any) -> None:
+    """Take means over places by pooling and over channels by a convolution: both count in integers.
+
+    A float mean adds in another order when there are more faces, and the last bit of it decides a rounding.
+    """
+    from onnx import helper, numpy_helper
+
+    constants = {value.name: value for value in graph.initializer}
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "ReduceMean":
+            nodes.append(node)
+            continue
+        axes = numpy_helper.to_array(constants[node.input[1]])
+        keep = any(attribute.name == "keepdims" and attribute.i for attribute in node.attribute)
+        out = node.output[0]
+        pooled = out if keep else f"{out}_pooled"
+        if len(axes) == 2:
+            nodes.append(helper.make_node("GlobalAveragePool", [node.input[0]], [pooled], f"{node.name}_pool"))
+        else:
+            graph.initializer.append(numpy_helper.from_array(_channel_mean(graph, node.input[0]), f"{out}_weights"))
+            nodes.append(helper.make_node("Conv", [node.input[0], f"{out}_weights"], [pooled], f"{node.name}_conv"))
+        if not keep:
+            graph.initializer.append(numpy_helper.from_array(axes.astype(np.int64), f"{out}_axes"))
+            nodes.append(helper.make_node("Squeeze", [pooled, f"{out}_axes"], [out], f"{node.name}_squeeze"))
+    graph.ClearField("node")
+    graph.node.extend(nodes)
+
+
+def _channel_mean(graph: Any, name: str) -> np.ndarray:
+    """Weights (1 c 1 1) that take the mean over the channels of ``name``, which a convolution's scaled output is."""
+    shapes = {value.name: value.dims for value in graph.initializer}
+    made = {output: node for node in graph.node for output in node.output}
+    while made[name].op_type != "Conv":
+        name = next(given for given in made[name].input if given in made)
+    channels = shapes[made[name].input[1]][0]
+    return np.full((1, channels, 1, 1), 1 / channels, np.float32)
 
 
 def _cleaned(path: Path) -> bytes:

@@ -136,7 +136,9 @@ def forms(network: FaceNetwork, preprocessing: Preprocessing) -> list[Form]:
     cache = torch.full((2, length - 1, width), torch.nan)
     before = (
         f"float32 (faces, {length - 1}, {width}): features of the {length - 1} frames before the new one, oldest first "
-        "and 1/fps seconds apart; NaN where there was none yet, so a face starts with NaN everywhere"
+        "and 1/fps seconds apart; NaN where there was none yet, so a face starts with NaN everywhere. To read as stemo "
+        "does, mirror the pictures of every other call, and fill the first cache of a face with the features of its "
+        "mirror image (the last row of new_cache) and NaN in turns, NaN never last"
     )
     return [
         Form(
