@@ -30,6 +30,16 @@ def begins(last: float | None, time: float) -> bool:
     return last is None or not 0 <= time - last <= LONGEST_GAP
 
 
+def gone(last: float, time: float) -> bool:
+    """Whether a face seen at ``last`` is given up at ``time``."""
+    return abs(time - last) > LONGEST_GAP
+
+
+def turns(length: int) -> torch.Tensor:
+    """Which places of a still face are mirrored (1) and which not (0), oldest first: (t), the newest not."""
+    return torch.arange(length - 1, -1, -1) % 2
+
+
 def views_at(time: float, last: float | None, length: int) -> tuple[bool, ...]:
     """The views to encode of a face at ``time``, seen at ``last`` before: as it is, mirrored (``True``), or both.
 

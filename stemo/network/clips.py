@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from stemo.network.clip_buffer import turns
 from stemo.network.engine import Engine
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction, calibrated
 from stemo.network.preprocessing import Preprocessing
@@ -62,6 +63,5 @@ def both_views(pictures: Tensor, landmarks: Tensor, places: Tensor) -> tuple[Ten
     length = places.shape[-1]
     if length == 1:
         return pictures, landmarks, places
-    mirrored = torch.arange(length - 1, -1, -1, device=places.device) % 2
     both = torch.cat([pictures, pictures.flip(2)])
-    return both, torch.cat([landmarks, landmarks]), places + len(pictures) * mirrored
+    return both, torch.cat([landmarks, landmarks]), places + len(pictures) * turns(length).to(places.device)

@@ -52,8 +52,7 @@ class ExportedNetwork:
         pictures, landmarks, places = both_views(pictures, landmarks, places)
         newest = places[:, -1]
         cache = repeat(self.unknown, "c -> n t c", n=len(places), t=self.length - 1)
-        # places that show the newest frame are computed with it, so stills need no features first
-        if not torch.equal(places[:, :-1], repeat(newest, "b -> b t", t=self.length - 1)):
+        if self.length > 1:
             blank = repeat(self.unknown, "c -> n t c", n=len(pictures), t=self.length - 1)
             cache = self.step(pictures, landmarks, blank)[1][places[:, :-1]]
         return self.step(pictures[newest], landmarks[newest], cache)[0]
@@ -94,7 +93,7 @@ class ExportedStream(StreamReader):
         for buffer, other in zip(buffers, others, strict=True):
             buffer.push(time, new, other)
         cache = torch.stack([buffer.clip().average[:-1] for buffer in buffers])
-        pictures = torch.stack([_shown(sight.face, sight.views[0]) for sight in sights])
+        pictures = torch.stack([sight.face.shown(sight.views[0]) for sight in sights])
         read, features = self.network.step(pictures, landmarks, cache)
         for buffer, row in zip(buffers, features, strict=True):
             buffer.items = [_kept(row) if item is new else item for item in buffer.items]
@@ -113,7 +112,7 @@ class ExportedStream(StreamReader):
         places = [place for place, sight in enumerate(sights) if len(sight.views) > 1]
         if not places:
             return [None] * len(sights)
-        pictures = torch.stack([_shown(sights[place].face, sights[place].views[1]) for place in places])
+        pictures = torch.stack([sights[place].face.shown(sights[place].views[1]) for place in places])
         blank = repeat(self.network.unknown, "c -> n t c", n=len(places), t=self.length - 1)
         rows = dict(zip(places, self.network.step(pictures, landmarks[places], blank)[1], strict=True))
         return [_kept(rows[place]) if place in rows else None for place in range(len(sights))]
@@ -196,11 +195,6 @@ def _verify(path: Path, sha256: str) -> None:
             f"weights {str(path)!r} were changed: expected sha256 {str(known)[:12]}, got {sha256[:12]}. "
             "Export them again."
         )
-
-
-def _shown(face: Observation, view: bool) -> Tensor:
-    """The picture of a face, mirrored or as it is."""
-    return face.picture.flip(1) if view else face.picture
 
 
 def _kept(row: Tensor) -> FrameFeatures:

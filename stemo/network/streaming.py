@@ -12,7 +12,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from stemo.network.clip_buffer import LONGEST_GAP, ClipBuffer, clip_views, views_at
+from stemo.network.clip_buffer import ClipBuffer, clip_views, gone, views_at
 from stemo.network.engine import make_engine
 from stemo.network.int8 import Twin
 from stemo.network.model import (
@@ -36,6 +36,10 @@ class Observation:
     track_id: int
     picture: Tensor
     landmarks: Tensor | None
+
+    def shown(self, mirrored: bool) -> Tensor:
+        """The picture, as it is or ``mirrored``."""
+        return self.picture.flip(1) if mirrored else self.picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +115,7 @@ class StreamReader:
             for face in faces:
                 sights.append(Sight(face, views_at(time, last.get(face.track_id), self.length)))
                 last[face.track_id] = time
-            last = {track: seen for track, seen in last.items() if abs(time - seen) <= LONGEST_GAP}
+            last = {track: seen for track, seen in last.items() if not gone(seen, time)}
         return sights
 
     def _encode(self, sights: Sequence[Sight]) -> list[tuple[FrameFeatures, ...]]:
@@ -135,7 +139,7 @@ class StreamReader:
         return list(zip(probabilities, prediction.valence.tolist(), prediction.arousal.tolist(), strict=True))
 
     def _forget(self, time: float) -> None:
-        stale = [key for key, buffer in self.buffers.items() if abs(time - buffer.times[-1]) > LONGEST_GAP]
+        stale = [key for key, buffer in self.buffers.items() if gone(buffer.times[-1], time)]
         for key in stale:
             del self.buffers[key]
 
@@ -150,7 +154,7 @@ def shown_clip(faces: Sequence[Observation], times: Sequence[float], length: int
     """What a stream shows its network at the last of one face's frames: (t 224 224 3) uint8 and (t 205)."""
     places, views = zip(*clip_views(times, length), strict=True)
     chosen = [faces[place] for place in places]
-    pictures = [face.picture.flip(1) if view else face.picture for face, view in zip(chosen, views, strict=True)]
+    pictures = [face.shown(view) for face, view in zip(chosen, views, strict=True)]
     return torch.stack(pictures), stack_landmarks(chosen)
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor
 
+from stemo.network.clip_buffer import turns
 from stemo.network.model import FrameFeatures, Network, Prediction
 from stemo.records import EMOTIONS
 from stemo.training.boards import Board, Epoch, show_epoch
@@ -125,7 +126,7 @@ def encode_landmarks(network: Network, clip: FrameFeatures) -> FrameFeatures:
 def predict_bank(network: Network, bank: FeatureBank, device: torch.device, batch: int = 512) -> Prediction:
     """Read each picture's two views in turns as a clip of itself, which is what a run on one picture does."""
     network.eval()
-    views = torch.arange(network.length - 1, -1, -1) % 2
+    views = turns(network.length)
     found = []
     for start in range(0, len(bank.average), batch):
         part = slice(start, start + batch)

@@ -18,7 +18,7 @@ from einops import rearrange, reduce, repeat
 from torch import Tensor, nn
 
 from stemo.faces.geometry import BLENDSHAPES, KEY_POINTS
-from stemo.network.clip_buffer import LONGEST_GAP, ClipBuffer, views_at
+from stemo.network.clip_buffer import ClipBuffer, gone, views_at
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
 from stemo.network.preprocessing import Preprocessing
 from stemo.network.streaming import Observation, stack_landmarks
@@ -94,7 +94,7 @@ class Explainer:
         return Look(prediction, maps, views, landmarks, average_landmarks(self._network, landmarks))
 
     def _buffer(self, track_id: int, time: float) -> ClipBuffer:
-        stale = [key for key, buffer in self._buffers.items() if abs(time - buffer.times[-1]) > LONGEST_GAP]
+        stale = [key for key, buffer in self._buffers.items() if gone(buffer.times[-1], time)]
         for key in stale:
             del self._buffers[key]
         return self._buffers.setdefault(track_id, ClipBuffer(self._network.length))
