@@ -28,9 +28,13 @@ class Resumable(Protocol):
 
 
 class Analyzer(Resumable, Protocol):
-    """Stage 2: finds and aligns the faces of a frame."""
+    """Stage 2: finds the faces of frame after frame, and describes those it found; only finding remembers anything.
 
-    def analyze(self, frame: Frame) -> list[Face]: ...
+    One thread describes the faces of a frame while another finds those of the next.
+    """
+
+    def find(self, frame: Frame) -> list[Face]: ...
+    def describe(self, frame: Frame, faces: Sequence[Face]) -> list[Face]: ...
 
 
 class Reader(Resumable, Protocol):
@@ -110,7 +114,7 @@ class Pipeline:
             checkpoint = resumable and place > 0 and frame.index % CHECKPOINT == 0
             state = {"analyzer": self.analyzer.state()} if checkpoint else None
             objects = self.scene.update(frame) if self.scene else ()
-            yield Found(frame, self.analyzer.analyze(frame), objects, state)
+            yield Found(frame, self.analyzer.find(frame), objects, state)
 
     def _read(self, found: Iterable[Found], batch: int) -> Iterator[FrameResult]:
         rate = Rate()
@@ -118,10 +122,11 @@ class Pipeline:
             state = group[0].state
             if state is not None:
                 state = {**state, "reader": self.reader.state(), "smoother": self.smoother.state()}
-            read = self.reader.read_all([(item.faces, item.frame.time) for item in group])
-            for item, affects in zip(group, read, strict=True):
+            faces = [self.analyzer.describe(item.frame, item.faces) for item in group]
+            read = self.reader.read_all([(seen, item.frame.time) for seen, item in zip(faces, group, strict=True)])
+            for item, seen, affects in zip(group, faces, read, strict=True):
                 frame = item.frame
-                readings = tuple(self._reading(frame, *pair) for pair in zip(item.faces, affects, strict=True))
+                readings = tuple(self._reading(frame, *pair) for pair in zip(seen, affects, strict=True))
                 readings = readings or (Reading(frame.index, frame.time),)
                 yield FrameResult(frame, readings, item.objects, rate.tick(), state if item is group[0] else None)
 

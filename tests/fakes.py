@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Self, cast
@@ -152,7 +153,7 @@ class FixedAnalyzer:
     ) -> None:
         self._count, self._empty, self._fails = count, set(empty), fails
 
-    def analyze(self, frame: Frame) -> list[Face]:
+    def find(self, frame: Frame) -> list[Face]:
         if self._fails is not None and frame.index == self._fails[0]:
             raise self._fails[1]
         if frame.index in self._empty:
@@ -162,6 +163,9 @@ class FixedAnalyzer:
             Face((float(frame.index + track), 2.0, float(frame.index + track + 20), 30.0), 0.9, track, crop=crop)
             for track in range(1, self._count + 1)
         ]
+
+    def describe(self, frame: Frame, faces: Sequence[Face]) -> list[Face]:
+        return [replace(face, pose=(0.0, 0.0, float(frame.index))) for face in faces]
 
     def state(self) -> State:
         return {}
@@ -212,9 +216,9 @@ class FixedRecognizer(FixedAnalyzer):
         self.facts, self.device = WeightFacts(name="fixed"), "cpu"
         self._meanwhile = meanwhile
 
-    def analyze(self, frame: Frame) -> list[Face]:
+    def find(self, frame: Frame) -> list[Face]:
         self._meanwhile(frame)
-        return super().analyze(frame)
+        return super().find(frame)
 
     @contextmanager
     def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:

@@ -88,11 +88,11 @@ class Watched(analyzer.FaceAnalyzer):
     early: float
     held: list[list[Face]] | None
 
-    def analyze(self, frame: Frame) -> list[Face]:
+    def find(self, frame: Frame) -> list[Face]:
         Passers.now = frame.time
         if frame.index == EARLY:
             Watched.early = peak_memory()
-        faces = super().analyze(frame)
+        faces = super().find(frame)
         if Watched.held is not None:
             Watched.held.append(faces)
         return faces

@@ -26,12 +26,12 @@ class RememberingRecognizer(FixedRecognizer):
         self._pace = pace
         self._seen = 0
 
-    def analyze(self, frame: Frame) -> list[Face]:
+    def find(self, frame: Frame) -> list[Face]:
         time.sleep(self._pace)
         self._seen = (self._seen * 31 + frame.index + int(frame.image[0, 0, 0])) % 1009
         left, top = float(self._seen % 40), float(self._seen % 11)
         box: Box = (left, top, left + 20.0, top + 20.0)
-        return [Face(box, face.score, face.track_id, crop=face.crop) for face in super().analyze(frame)]
+        return [Face(box, face.score, face.track_id, crop=face.crop) for face in super().find(frame)]
 
     def state(self) -> State:
         return {"seen": self._seen}

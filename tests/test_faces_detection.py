@@ -85,8 +85,12 @@ def test_yunet_is_looked_for_but_never_fetched(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
+    from ultralytics.nn import tasks
+
+    # as where somebody has imported ultralytics before
+    monkeypatch.setattr(tasks, "SAFE_LOAD", False)
 
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from stemo.assets import locate
 from stemo.capture import open_source
 from stemo.errors import WeightsError
+from stemo.faces.describing import Describer
 from stemo.faces.following import SIDE, Follower, placed, region
 from stemo.faces.geometry import LEFT_EYE, RIGHT_EYE
 from stemo.faces.head_pose import HeadPose
@@ -23,6 +25,11 @@ from stemo.records import Array, Face, Image
 @pytest.fixture(scope="module")
 def follower() -> Follower:
     return Follower(locate("face_landmarker"))
+
+
+@pytest.fixture(scope="module")
+def describer() -> Describer:
+    return Describer(locate("face_landmarker"))
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +52,10 @@ def size(face: Face) -> float:
     return face.box[2] - face.box[0]
 
 
-def test_it_reads_as_mediapipe_does(follower: Follower, picture: Image, face: Face) -> None:
-    again = follower.follow(picture, replace(face, score=0.7))
-    assert again is not None
+def test_it_reads_as_mediapipe_does(follower: Follower, describer: Describer, picture: Image, face: Face) -> None:
+    followed = follower.follow(picture, replace(face, score=0.7))
+    assert followed is not None
+    again = describer.describe(picture, followed)
     assert again.score == 0.7
     assert again.landmarks is not None
     assert again.blendshapes is not None
@@ -60,7 +68,15 @@ def test_it_reads_as_mediapipe_does(follower: Follower, picture: Image, face: Fa
     assert again.pose == pytest.approx(face.pose, abs=3)
 
 
-def test_a_face_that_moves_and_turns_is_kept(follower: Follower, picture: Image, face: Face) -> None:
+def test_what_is_known_of_a_face_stays(describer: Describer, picture: Image, face: Face) -> None:
+    assert describer.describe(picture, face) is face
+    box_only = Face(face.box, 0.9)
+    assert describer.describe(picture, box_only) is box_only
+
+
+def test_a_face_that_moves_and_turns_is_kept(
+    follower: Follower, describer: Describer, picture: Image, face: Face
+) -> None:
     middle = ((face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2)
     now, turn = follower.follow(picture, face), np.eye(2, 3)
     for step in range(1, 7):
@@ -72,6 +88,7 @@ def test_a_face_that_moves_and_turns_is_kept(follower: Follower, picture: Image,
     assert now is not None
     assert now.landmarks is not None
     assert face.landmarks is not None
+    now = describer.describe(picture, now)
     assert now.pose is not None
     assert face.pose is not None
     assert now.pose[2] - face.pose[2] == pytest.approx(30, abs=4)
@@ -111,7 +128,7 @@ def test_the_place_is_upright_square_and_has_room() -> None:
 
 
 @pytest.mark.slow
-def test_on_a_real_clip_both_agree(shared: Path, follower: Follower) -> None:
+def test_on_a_real_clip_both_agree(shared: Path, follower: Follower, describer: Describer) -> None:
     with open_source(shared / "videos" / "expressive_a.mp4") as source:
         frames = [frame.image for frame, _ in zip(source, range(60), strict=False)]
     with Landmarker(locate("face_landmarker")) as landmarker:
@@ -126,17 +143,22 @@ def test_on_a_real_clip_both_agree(shared: Path, follower: Follower) -> None:
         assert now.landmarks is not None
         assert expected.landmarks is not None
         apart.append(float(np.abs(now.landmarks[:, :2] - expected.landmarks[:, :2]).mean()) / size(expected))
-        turned.append(np.abs(np.array(now.pose) - np.array(expected.pose)))
+        pose = describer.describe(image, now).pose
+        turned.append(np.abs(np.array(pose) - np.array(expected.pose)))
     assert np.mean(apart) < 0.02
     assert np.mean(turned) < 2
 
 
-def test_a_file_without_the_networks_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("opened", "network"),
+    [(Follower, "face_landmarks_detector.tflite"), (Describer, "face_blendshapes.tflite"), (Describer, "nothing")],
+)
+def test_a_file_without_the_networks_is_refused(tmp_path: Path, opened: Callable[[Path], object], network: str) -> None:
     wrong = tmp_path / "face_landmarker.task"
     with zipfile.ZipFile(wrong, "w") as parts:
-        parts.writestr("face_landmarks_detector.tflite", b"no network")
+        parts.writestr(network, b"no network")
     with pytest.raises(WeightsError, match="cannot be loaded"):
-        Follower(wrong)
+        opened(wrong)
 
 
 @pytest.mark.parametrize("metadata", [b"", b"\x0a\x03abc", b"\xff" * 40])

@@ -77,6 +77,14 @@ def test_frames_read_at_once_have_the_results_of_each_by_itself(batch: int) -> N
     assert ways[0] == ways[1]
 
 
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("overlapped", [False, True])
+def test_faces_are_described_in_their_own_frame(overlapped: bool, batch: int) -> None:
+    results = replace(pipeline(count=2), batch=batch).results(ArraySource(IMAGES), overlapped=overlapped)
+    poses = [reading.face and reading.face.pose for result in results for reading in result.readings]
+    assert poses == [(0.0, 0.0, float(index)) for index in range(COUNT) for _ in range(2)]
+
+
 def found(indices: Iterable[int], error: Exception | None = None) -> Iterator[Found]:
     for index in indices:
         yield Found(Frame(index, index / 25, IMAGES[0]), [], (), None)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stemo.capture import open_source
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.cuts import CutDetector
-from stemo.faces.finding import Agenda
+from stemo.faces.surveying import Agenda
 from stemo.faces.tracking import Tracker
 from stemo.insight.smoothing import Ema, MovingAverage
 from stemo.network.clip_buffer import ClipBuffer
@@ -69,7 +69,8 @@ def read_agenda(agenda: Any, seed: int, step: int) -> Any:
     found = int(noise(seed, step, 1)[0] * 3)
     due = agenda.due(moment(seed, step), found, False)
     if due:
-        agenda.surveyed(moment(seed, step), found, gained=found == 2)
+        agenda.begun(moment(seed, step))
+        agenda.ended(found, gained=found == 2)
     return due
 
 

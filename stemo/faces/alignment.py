@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -63,14 +65,13 @@ def similarity(source: Matrix, target: Matrix, *, rounds: int = 4) -> Matrix:
 
     Least squares, with points that fit badly (a nose tip under yaw) weighing less from round to round.
     """
-    # a similarity of the plane is w = turn * z + shift in complex numbers
+    # a similarity of the plane is w = turn * z + shift in complex numbers; Python's are faster than arrays of five
     points, goals = _complex(source), _complex(target)
-    weights = np.ones(len(points))
     scale = max(0.05 * float(np.ptp(target, axis=0).max()), 1e-9)
-    turn, shift = _weighted_similarity(points, goals, weights)
+    turn, shift = _weighted_similarity(points, goals, [1.0] * len(points))
     for _ in range(rounds - 1):
-        weights = 1.0 / (1.0 + (np.abs(turn * points + shift - goals) / scale) ** 2)
-        turn, shift = _weighted_similarity(points, goals, weights)
+        misses = [abs(turn * point + shift - goal) / scale for point, goal in zip(points, goals, strict=True)]
+        turn, shift = _weighted_similarity(points, goals, [1.0 / (1.0 + miss * miss) for miss in misses])
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
@@ -84,20 +85,24 @@ def warp(image: Image, matrix: Matrix) -> Image:
     return np.asarray(crop, np.uint8)
 
 
-def _complex(points: Matrix) -> npt.NDArray[np.complex128]:
-    """(n 2) -> (n,), x + iy."""
-    return points[:, 0] + 1j * points[:, 1]
+def _complex(points: Matrix) -> list[complex]:
+    """(n 2) -> x + iy of each."""
+    return [complex(x, y) for x, y in points.tolist()]
 
 
 def _weighted_similarity(
-    source: npt.NDArray[np.complex128], target: npt.NDArray[np.complex128], weights: npt.NDArray[np.float64]
+    source: Sequence[complex], target: Sequence[complex], weights: Sequence[float]
 ) -> tuple[complex, complex]:
     """Turn (with scale) and shift that lay ``source`` on ``target`` with the least weighted squares."""
-    share = weights / weights.sum()
-    centre, goal = complex(share @ source), complex(share @ target)
-    flat = source - centre
-    spread = max(float(share @ (flat.real**2 + flat.imag**2)), 1e-12)
-    turn = complex((share * flat.conj()) @ (target - goal)) / spread
+    whole = sum(weights)
+    centre = sum(weight * point for weight, point in zip(weights, source, strict=True)) / whole
+    goal = sum(weight * point for weight, point in zip(weights, target, strict=True)) / whole
+    spread, product = 0.0, 0j
+    for weight, point, end in zip(weights, source, target, strict=True):
+        away = point - centre
+        spread += weight * (away.real**2 + away.imag**2)
+        product += weight * away.conjugate() * (end - goal)
+    turn = product / max(spread, 1e-12 * whole)
     return turn, goal - turn * centre
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from stemo.assets import locate
 from stemo.errors import ConfigError, MissingError
 from stemo.faces.alignment import align
 from stemo.faces.cuts import CutDetector
+from stemo.faces.describing import Describer
 from stemo.faces.detection import Detectors, check_detector, open_detectors
 from stemo.faces.finding import FaceFinder
 from stemo.faces.following import Follower
@@ -20,6 +23,7 @@ from stemo.faces.tracking import Tracker
 from stemo.records import Face, Frame, Image, State
 
 CLOSE_UP_THRESHOLD = 0.3
+Kept = TypeVar("Kept", Landmarker, FaceFinder)
 LOG = logging.getLogger(__name__)
 
 
@@ -56,6 +60,7 @@ class FaceAnalyzer:
             model = _landmarker(landmarker, detector)
             found = open_detectors(detector, face_weights, landmarker=model, device=device)
             self._finder = self._build(max_faces, model, self._closing.enter_context(found))
+            self._describer = Describer(model) if model and video else Blind()
         except BaseException:
             self._closing.close()
             raise
@@ -63,13 +68,25 @@ class FaceAnalyzer:
         self._cuts = CutDetector()
 
     def analyze(self, frame: Frame) -> list[Face]:
-        """The faces of ``frame`` in order of their ``track_id``, each with its crop; frames must come in order."""
+        """The faces of ``frame`` in order of their ``track_id``, with all that is said of each; in order of frames."""
+        return self.describe(frame, self.find(frame))
+
+    def find(self, frame: Frame) -> list[Face]:
+        """The faces of ``frame`` in order of their ``track_id``, with box, score, crop, and landmarks where they were
+        read; frames must come in order.
+        """
         if not self._video:
             self._tracker = Tracker()
         cut = self._cuts.update(frame.image) or not self._video
         found = self._finder.find(frame, self._tracker.expected(frame.time), cut=cut)
         aligned = [replace(face, crop=align(frame.image, face.landmarks, face.box)) for face in found]
         return self._tracker.update(aligned, frame.time, cut=cut)
+
+    def describe(self, frame: Frame, faces: Sequence[Face]) -> list[Face]:
+        """What :meth:`find` found in ``frame``, with blendshapes and pose too. Remembers nothing, so a thread may
+        describe the faces of one frame while another finds those of the next.
+        """
+        return [self._describer.describe(frame.image, face) for face in faces]
 
     def state(self) -> State:
         """Everything remembered of the stream."""
@@ -95,13 +112,13 @@ class FaceAnalyzer:
 
     def _build(self, max_faces: int, model: Path | None, detectors: Detectors) -> FaceFinder:
         if model is None:
-            return FaceFinder(Blind(), Blind(), Blind(), *detectors, max_faces)
+            return self._kept(FaceFinder(Blind(), Blind(), Blind(), *detectors, max_faces))
         close_up = self._kept(Landmarker(model, threshold=CLOSE_UP_THRESHOLD))
         whole = self._kept(Landmarker(model, max_faces=max_faces))
         follower = Follower(model) if self._video else Blind()  # single pictures have nobody to follow
-        return FaceFinder(follower, whole, close_up, *detectors, max_faces)
+        return self._kept(FaceFinder(follower, whole, close_up, *detectors, max_faces))
 
-    def _kept(self, made: Landmarker) -> Landmarker:
+    def _kept(self, made: Kept) -> Kept:
         self._closing.callback(made.close)
         return made
 
@@ -116,6 +133,10 @@ class Blind:
     def follow(self, image: Image, face: Face) -> Face | None:  # noqa: ARG002
         """Not found again, whatever the picture."""
         return None
+
+    def describe(self, image: Image, face: Face) -> Face:  # noqa: ARG002
+        """The face, with nothing more known of it."""
+        return face
 
 
 def _landmarker(given: Path | None, detector: str) -> Path | None:

@@ -2,7 +2,8 @@
 
 Following a face costs less than finding it. One that is not found again where it was gets a zoomed look of its own,
 and as MediaPipe's landmarker overlooks faces below about a tenth of the picture, a survey by a box detector runs on the
-first frame, after a cut, and at intervals on the stream's own clock.
+first frame, after a cut, and at intervals on the stream's own clock. While known faces are followed it runs beside the
+search, and what it found is looked at some frames later.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Protocol
 
 from stemo.faces.detection import Detector
 from stemo.faces.regions import Window, closest, iou, merge, same_face, zoom
+from stemo.faces.surveying import Agenda, Survey
 from stemo.records import Face, Frame, Image, State
 
 SAME = 0.3  # least IoU between a known face and its next sight
 NEW = 0.6  # least score of a new face with landmarks
 BOX_ONLY = 0.8  # least score of a detection without landmarks to become a face
 STILL_THERE = 0.6  # the same for a face that is already known
-MISSING_EVERY, CALM_EVERY, CALM_MOST = 0.5, 1.0, 2.0  # seconds between surveys
 
 
 class Reader(Protocol):
@@ -38,7 +39,7 @@ class FaceFinder:
     """Finds up to ``max_faces`` faces in one frame after the other.
 
     ``follower`` reads known faces where they were, ``whole`` reads whole pictures, ``close_up`` zoomed windows,
-    ``detector`` finds boxes in windows and ``surveyor`` in whole pictures.
+    ``detector`` finds boxes in windows and ``surveyor`` in whole pictures. :meth:`close` it in the end.
     """
 
     def __init__(
@@ -51,9 +52,9 @@ class FaceFinder:
         max_faces: int = 4,
     ) -> None:
         self._follower, self._whole = follower, whole
-        self._close_up, self._detector, self._surveyor = close_up, detector, surveyor
+        self._close_up, self._detector = close_up, detector
         self._max_faces = max_faces
-        self._agenda = Agenda()
+        self._agenda, self._survey = Agenda(), Survey(surveyor)
 
     def find(self, frame: Frame, known: Sequence[Face] = (), *, cut: bool = False) -> list[Face]:
         """The faces of ``frame`` before tracking: box, score, and landmarks, blendshapes and pose where they were read.
@@ -68,18 +69,21 @@ class FaceFinder:
         for face in known if not cut else ():
             if not any(iou(face.box, other.box) > SAME or same_face(face.box, other.box) for other in faces):
                 faces += self._look_again(frame.image, face)
-        faces = merge(faces)
-        if len(faces) < self._max_faces and self._agenda.due(frame.time, len(faces), cut):
-            faces = self._survey(frame, faces)
+        faces = self._surveyed(frame, merge(faces), cut)
         return _most_important(faces, known, self._max_faces)
 
     def state(self) -> State:
-        """When the next survey is due."""
-        return self._agenda.state()
+        """When the next survey is due, and the one that has begun."""
+        return {"agenda": self._agenda.state(), "survey": self._survey.state()}
 
     def restore(self, state: State) -> None:
         """Go on from :meth:`state`."""
-        self._agenda.restore(state)
+        self._agenda.restore(state["agenda"])
+        self._survey.restore(state["survey"])
+
+    def close(self) -> None:
+        """Ends the thread of the surveys."""
+        self._survey.close()
 
     def _followed(self, image: Image, known: Sequence[Face]) -> list[Face]:
         """The known faces that are still where they were; one that slipped onto another is not."""
@@ -117,46 +121,27 @@ class FaceFinder:
         return closest([window.back(seen) for seen in self._close_up.read(window.image)], face.box, least=0.2)
 
     def _boxes(self, window: Window) -> list[Face]:
+        # the surveyor may be the same detector, and none is asked by two threads at once
+        self._survey.wait()
         return [window.back(seen) for seen in self._detector.detect(window.image)]
 
-    def _survey(self, frame: Frame, faces: list[Face]) -> list[Face]:
-        seen = self._surveyor.detect(frame.image)
+    def _surveyed(self, frame: Frame, faces: list[Face], cut: bool) -> list[Face]:
+        """The faces with those of a survey, where there is one to look at; begins one where it is due."""
+        if len(faces) < self._max_faces and self._agenda.due(frame.time, len(faces), cut):
+            self._agenda.begun(frame.time)
+            if not faces or cut:
+                return self._with(frame, faces, self._survey.now(frame.image))
+            self._survey.begin(frame.image)
+        seen = self._survey.frame(cut)
+        return faces if seen is None else self._with(frame, faces, seen)
+
+    def _with(self, frame: Frame, faces: list[Face], seen: Sequence[Face]) -> list[Face]:
         rescored = [_rescored(face, seen) for face in faces]
         new = [face for face in seen if not any(same_face(face.box, other.box) for other in faces)]
         looked = [found for face in new for found in self._confirmed(frame.image, face)]
         merged = merge(rescored + looked)
-        self._agenda.surveyed(frame.time, len(merged), gained=len(merged) > len(faces))
+        self._agenda.ended(len(merged), gained=len(merged) > len(faces))
         return merged
-
-
-class Agenda:
-    """When to survey the whole picture, by the stream's clock: often while faces are missing, rarely otherwise."""
-
-    def __init__(self) -> None:
-        self._last: float | None = None
-        self._calm = CALM_EVERY
-        self._best = 0  # faces after the last survey
-
-    def due(self, time: float, found: int, cut: bool) -> bool:
-        """Whether to survey now, ``found`` faces having been seen at ``time``."""
-        if self._last is None or cut or time < self._last:
-            return True
-        wait = MISSING_EVERY if found == 0 or found < self._best else self._calm
-        return time - self._last >= wait
-
-    def surveyed(self, time: float, found: int, *, gained: bool) -> None:
-        """Notes a survey that ended with ``found`` faces; surveys that gain nothing become rarer."""
-        self._best = found
-        self._calm = CALM_EVERY if gained or self._last is None else min(self._calm * 2, CALM_MOST)
-        self._last = time
-
-    def state(self) -> State:
-        """The last survey, what it found, and the time to the next."""
-        return {"last": self._last, "calm": self._calm, "best": self._best}
-
-    def restore(self, state: State) -> None:
-        """Go on from :meth:`state`."""
-        self._last, self._calm, self._best = state["last"], state["calm"], state["best"]
 
 
 def _rescored(face: Face, seen: Sequence[Face]) -> Face:

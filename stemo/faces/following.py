@@ -1,41 +1,28 @@
-"""Reading a face again where it was a moment ago: MediaPipe's two networks of the face, without its search for one.
+"""Reading a face again where it was a moment ago: MediaPipe's network of the face's mesh, without its search for one.
 
-A face that is followed needs no detector, only the mesh of the place where it was. MediaPipe's own graph around these
-networks takes half as long again as they do, and remembers what cannot be saved; so they are run here by LiteRT, on the
-crop, and with the steps after it, of MediaPipe's ``face_landmarks_detector_graph`` (Apache 2.0). The networks are those
-of Grishchenko et al., "Attention Mesh: High-fidelity Face Mesh Prediction in Real-time", arXiv 2006.10962, and of
-Grishchenko et al., "Blendshapes GHUM: Real-time Monocular Facial Blendshape Prediction", arXiv 2309.05782.
+A face that is followed needs no detector, only the mesh of the place where it was. MediaPipe's own graph around that
+network takes half as long again, and remembers what cannot be saved; so it is run here by LiteRT, on the crop, and with
+the steps after it, of MediaPipe's ``face_landmarks_detector_graph`` (Apache 2.0). The network is that of Grishchenko et
+al., "Attention Mesh: High-fidelity Face Mesh Prediction in Real-time", arXiv 2006.10962.
 """
 
 from __future__ import annotations
 
 import math
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from stemo.faces.geometry import LEFT_EYE, RIGHT_EYE
-from stemo.faces.head_pose import HeadPose
-from stemo.faces.landmarks import LANDMARKS, landmarks_box, quiet, unloadable
+from stemo.faces.inner_networks import InnerNetwork, inner_parts
+from stemo.faces.landmarks import LANDMARKS, landmarks_box
 from stemo.records import Array, Face, Image
 
 SIDE = 256  # pixels of the mesh network's input
 ROOM = 1.5  # side of the place to look at, in sides of the face
 PRESENT = 0.5  # least probability that there is a face
-# fmt: off
-SHAPING = (  # the landmarks that the network of blendshapes reads
-    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80, 81,
-    82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153, 154,
-    155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263,
-    267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321,
-    323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386, 387,
-    388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
-)
-# fmt: on
 
 Matrix = npt.NDArray[np.float64]
 
@@ -47,16 +34,11 @@ class Follower:
     """
 
     def __init__(self, model: Path) -> None:
-        try:
-            with zipfile.ZipFile(model) as parts, quiet():
-                self._mesh = _Network(parts.read("face_landmarks_detector.tflite"))
-                self._shapes = _Network(parts.read("face_blendshapes.tflite"))
-                self._pose = HeadPose(parts.read("geometry_pipeline_metadata_landmarks.binarypb"))
-        except (RuntimeError, ValueError, OSError, KeyError, IndexError, zipfile.BadZipFile) as error:
-            raise unloadable(model, error) from error
+        with inner_parts(model) as parts:
+            self._mesh = InnerNetwork(parts.read("face_landmarks_detector.tflite"))
 
     def follow(self, image: Image, face: Face) -> Face | None:
-        """``face``, read in another picture (h w 3), RGB uint8, with its score; ``None`` where it is not there.
+        """``face`` in another picture (h w 3), RGB uint8: its landmarks and score; ``None`` where it is not there.
 
         The place to look at comes from its landmarks, so ``face`` must have them.
         """
@@ -69,9 +51,7 @@ class Follower:
         landmarks = placed(points.reshape(LANDMARKS, 3), place)
         if 1 / (1 + math.exp(-float(presence.item()))) < PRESENT or not np.isfinite(landmarks).all():
             return None
-        (blendshapes,) = self._shapes(landmarks[None, SHAPING, :2])
-        pose = self._pose(landmarks, image.shape[1], image.shape[0])
-        return Face(landmarks_box(landmarks), face.score, landmarks=landmarks, blendshapes=blendshapes, pose=pose)
+        return Face(landmarks_box(landmarks), face.score, landmarks=landmarks)
 
 
 def region(landmarks: Array) -> Matrix:
@@ -92,23 +72,3 @@ def placed(points: Array, place: Matrix) -> Array:
     scale = math.hypot(place[0, 0], place[1, 0])
     moved = points[:, :2] @ place[:, :2].T + place[:, 2]
     return np.column_stack([moved, points[:, 2] * scale]).astype(np.float32)
-
-
-class _Network:
-    """One LiteRT network: an array in, arrays of its own out."""
-
-    def __init__(self, model: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._native: Any = Interpreter(model_content=model, num_threads=1)
-        self._native.allocate_tensors()
-        (given,) = self._native.get_input_details()
-        self._input = given["index"]
-        self._outputs = [output["index"] for output in self._native.get_output_details()]
-        # the first run prepares, and may log
-        self(np.zeros(given["shape"], np.float32))
-
-    def __call__(self, values: Array) -> list[Array]:
-        self._native.set_tensor(self._input, values)
-        self._native.invoke()
-        return [self._native.get_tensor(output) for output in self._outputs]

@@ -34,8 +34,12 @@ class HeadPose:
         vertices, basis = _parse(metadata)
         places = list(basis)
         self._places = places
-        self._weights = np.array([basis[place] for place in places])
-        self._head = vertices[places].T  # (3 n)
+        weights = np.array([basis[place] for place in places])
+        self._weights = weights / weights.sum()
+        head = vertices[places].T  # (3 n)
+        flat = head - (head @ self._weights)[:, None]
+        self._flat = flat.T
+        self._spread = float((flat * head * self._weights).sum())
 
     def __call__(self, landmarks: Array, width: int, height: int) -> tuple[float, float, float] | None:
         """Degrees (yaw, pitch, roll), see :func:`pose_angles`, of ``landmarks`` (478 3) in a picture of that size.
@@ -57,14 +61,14 @@ class HeadPose:
 
     def _fit(self, points: Matrix) -> tuple[Matrix, float]:
         """The rotation (3 3) and scale that lay the canonical head on ``points`` (3 n) with the least squares."""
-        weights = self._weights / self._weights.sum()
-        flat = self._head - (self._head @ weights)[:, None]
-        left, _, right = np.linalg.svd((points * weights) @ flat.T)
-        if np.linalg.det(left) * np.linalg.det(right) < 0:
-            left[:, 2] *= -1
+        left, sizes, right = np.linalg.svd((points * self._weights) @ self._flat)
         rotation = left @ right
-        spread = float((flat * self._head * weights).sum())
-        return rotation, float(((rotation @ flat) * points * weights).sum()) / spread
+        if np.linalg.det(rotation) < 0:
+            left[:, 2] *= -1
+            sizes[2] *= -1
+            rotation = left @ right
+        # the sizes' sum is that of the rotated head times the points
+        return rotation, float(sizes.sum()) / self._spread
 
 
 def _on_screen(landmarks: Matrix, width: int, height: int, places: list[int]) -> tuple[Matrix, float]:

@@ -64,7 +64,10 @@ class Yolo:
     def _load(self, weights: Path, purpose: Purpose) -> Any:
         silence_ultralytics()
         from ultralytics.models import YOLO
+        from ultralytics.nn import tasks
 
+        # read from the environment at its import, which may have been another's
+        tasks.SAFE_LOAD = os.environ["ULTRALYTICS_SAFE_LOAD"].lower() == "true"
         try:
             native = YOLO(str(weights), task="detect", verbose=False)
             # the first prediction is the one that opens the weights

@@ -22,7 +22,7 @@ from stemo.records import Affect, Face, Frame, FrameResult, Reading
 T = TypeVar("T")
 P = ParamSpec("P")
 WARM_UP = 20  # frames that are read before the clock starts
-STAGES = ("decode", "find faces", "network", "smooth", "draw", "encode", "rows")
+STAGES = ("decode", "find faces", "describe faces", "network", "smooth", "draw", "encode", "rows")
 
 
 @dataclass(slots=True)
@@ -53,7 +53,8 @@ def time_stages(clip: Path, recognizer: Recognizer, settings: RecognitionSetting
         smoother = recognizer.smoother()
         frames = iter(source)
         while (frame := timings.timed("decode", next, frames, None)) is not None:
-            faces = timings.timed("find faces", pipeline.analyzer.analyze, frame)
+            found = timings.timed("find faces", pipeline.analyzer.find, frame)
+            faces = timings.timed("describe faces", pipeline.analyzer.describe, frame, found)
             (affects,) = timings.timed("network", pipeline.reader.read_all, [(faces, frame.time)])
             readings = timings.timed("smooth", _smoothed, frame, faces, affects, smoother)
             result = FrameResult(frame, readings or (Reading(frame.index, frame.time),), (), 0.0)
