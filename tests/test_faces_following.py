@@ -89,6 +89,7 @@ def test_a_face_that_moves_and_turns_is_kept(
     assert now.landmarks is not None
     assert face.landmarks is not None
     now = describer.describe(picture, now)
+    assert now.landmarks is not None
     assert now.pose is not None
     assert face.pose is not None
     assert now.pose[2] - face.pose[2] == pytest.approx(30, abs=4)

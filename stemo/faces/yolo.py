@@ -66,8 +66,9 @@ class Yolo:
         from ultralytics.models import YOLO
         from ultralytics.nn import tasks
 
-        # read from the environment at its import, which may have been another's
-        tasks.SAFE_LOAD = os.environ["ULTRALYTICS_SAFE_LOAD"].lower() == "true"
+        # it reads the environment when imported, which somebody may have done before
+        safe = os.environ["ULTRALYTICS_SAFE_LOAD"].lower() == "true"
+        tasks.SAFE_LOAD = safe  # pyright: ignore[reportPrivateImportUsage]
         try:
             native = YOLO(str(weights), task="detect", verbose=False)
             # the first prediction is the one that opens the weights
