@@ -13,9 +13,16 @@ def _unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processors, "_limit", None)
 
 
-def test_there_is_one_at_least_and_codecs_choose_for_themselves() -> None:
+def test_there_is_one_at_least() -> None:
     assert processors.available_processors() >= 1
-    assert processors.codec_threads() == 0
+
+
+@pytest.mark.parametrize(("there", "threads"), [(1, 1), (2, 1), (3, 0), (64, 0)])
+def test_codecs_choose_where_there_are_processors_left(
+    monkeypatch: pytest.MonkeyPatch, there: int, threads: int
+) -> None:
+    monkeypatch.setattr(processors, "available_processors", lambda: there)
+    assert processors.codec_threads() == threads
 
 
 def test_a_share_limits_every_stage_and_adds_none() -> None:
