@@ -54,7 +54,9 @@ def build_parser() -> Parser:
     modes.add_argument("--benchmark", nargs="*", metavar="CLIP", help="how fast this machine reads, stage by stage")
     modes.add_argument("--card", type=Path, metavar="WEIGHTS", help="write the model card beside weights")
     modes.add_argument(
-        "--export", metavar="onnx|torch|int8", help="files that read faces without stemo; the weights' 8-bit twin"
+        "--export",
+        metavar="onnx|torch|executorch|int8",
+        help="files that read faces without stemo; the weights' 8-bit twin",
     )
     modes.add_argument("--prepare", metavar="DATA", help="labelled faces as an ImageFolder, split by people")
     modes.add_argument("--doctor", action="store_true", help="check this machine, and say how to mend what is wrong")

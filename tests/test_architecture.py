@@ -17,7 +17,7 @@ LONGEST, LONGEST_TEST = 320, 320  # lines
 
 STAGES = ("capture", "faces", "network", "insight", "output")
 GROUND = frozenset({"records", "errors"})
-SETUP = GROUND | {"config", "assets", "processors"}
+SETUP = GROUND | {"config", "assets", "processors", "chatter"}
 # what each room may import besides itself; a room that is not listed here is not part of the house
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "records": frozenset(),
@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "config": GROUND,
     "assets": GROUND,
     "processors": frozenset(),
+    "chatter": frozenset(),
     **dict.fromkeys(STAGES, SETUP),
     "pipeline": GROUND | set(STAGES),
     "recognizer": SETUP | {*STAGES, "pipeline"},
@@ -44,11 +45,13 @@ DOORS = {
     "tensorboard": {"training"},
     "sklearn": {"training"},
     "matplotlib": {"training"},
+    "executorch": {"network/executorch_file.py"},
     "ray": {"modes/batch/ray_cluster.py"},
 }
 PURE = ("cv2", "PIL", "av", "mediapipe", "pathlib", "yaml")  # what the network knows nothing of
 PURE_BUT = {
     "checkpoint.py",
+    "executorch_file.py",
     "export.py",
     "exported.py",
     "int8.py",

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stemo.assets import locate
+from stemo.chatter import quiet
 from stemo.faces import landmarks
 from stemo.faces.native import Insides, _direct, _public, opened, said
 from stemo.records import Image
@@ -28,7 +29,7 @@ def face() -> Image:
 
 @pytest.fixture
 def landmarker() -> Iterator[Any]:
-    with landmarks.quiet():
+    with quiet():
         made = landmarks._create(locate("face_landmarker"), 2, 0.5)
     yield made
     made.close()
@@ -47,7 +48,7 @@ def pictured(image: Image) -> Any:
 
 
 def test_both_ways_give_the_same_numbers(face: Image, landmarker: Any) -> None:
-    with landmarks.quiet():
+    with quiet():
         (mesh,), (same,) = _direct(landmarker, insides())(pictured(face)), _public(landmarker)(pictured(face))
     assert mesh.points.shape == (478, 3)
     assert mesh.scores.shape == (52,)
@@ -56,7 +57,7 @@ def test_both_ways_give_the_same_numbers(face: Image, landmarker: Any) -> None:
 
 
 def test_a_picture_without_a_face_gives_nothing_and_what_was_given_stays(face: Image, landmarker: Any) -> None:
-    with landmarks.quiet():
+    with quiet():
         ask = _direct(landmarker, insides())
         (mesh,) = ask(pictured(face))
         before = mesh.points.copy()

@@ -25,6 +25,7 @@ from stemo.modes.export_check import clip_differences
 from stemo.network.architectures import build
 from stemo.network.checkpoint import WeightFacts, load_weights
 from stemo.network.engine import session_run
+from stemo.network.executorch_file import lowered, open_lowered
 from stemo.network.exported import CPU, beside, open_exported, open_session, open_weights
 from stemo.network.model import FaceNetwork
 from stemo.network.onnx_file import description, in_half, onnx_model, to_bytes
@@ -123,7 +124,7 @@ def test_what_is_no_export_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     with pytest.raises(WeightsError, match="cannot be read: No such file"):
         open_exported(tmp_path / "b.onnx")
     for flags, words in (
-        (["onxx"], "format 'onxx' is unknown: expected one of onnx, torch, got 'onxx'. Did you mean onnx?"),
+        (["onxx"], "format 'onxx' is unknown: expected one of onnx, torch, executorch, got 'onxx'. Did you mean onnx?"),
         (["onnx", "--precision", "fp8"], "precision 'fp8' is unknown: expected one of fp32, fp16"),
         (["torch", "--precision", "fp16"], "expected fp32 with --export torch"),
     ):
@@ -138,6 +139,9 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"lacks the package 'onnxscript'.* pip install onnx onnxscript"):
         check(Wanted("onnx"))
     check(Wanted("torch"))
+    monkeypatch.setattr("stemo.network.executorch_file.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"lacks the package 'executorch'.* pip install executorch"):
+        check(Wanted("executorch"))
 
 
 def test_a_file_that_reads_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +176,18 @@ def test_stills_and_torch_programs(tmp_path: Path) -> None:
     (tmp_path / "still.pt2").write_bytes(program(form, description(form, facts, "fp32")))
     for one, other in zip(open_program(tmp_path / "still.pt2")([pictures]), expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+def test_a_program_for_phones_reads_like_torch(network: FaceNetwork, tmp_path: Path) -> None:
+    step, _ = forms(network, FACTS.preprocessing)
+    (tmp_path / "step.pte").write_bytes(lowered(step))
+    run = open_lowered(tmp_path / "step.pte")
+    for faces in (1, 3):
+        given = inputs("step", faces)
+        with torch.inference_mode():
+            for one, other in zip(run(given), step.module(*given), strict=True):
+                torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 def test_the_comparison_sees_a_clip_that_is_read_otherwise(network: FaceNetwork) -> None:

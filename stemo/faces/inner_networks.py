@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stemo.faces.landmarks import quiet, unloadable
+from stemo.chatter import quiet
+from stemo.faces.landmarks import unloadable
 from stemo.records import Array
 
 

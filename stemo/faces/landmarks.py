@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
 import weakref
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from stemo.chatter import quiet
 from stemo.errors import WeightsError
 from stemo.faces.native import Insides, Mesh, opened
 from stemo.records import Array, Box, Face, Image
 
 LANDMARKS = 478
 BLENDSHAPES = 52
-SILENCE = threading.RLock()
 BLANK = np.zeros((64, 64, 3), np.uint8)  # a picture without a face
 
 
@@ -206,22 +204,3 @@ def _face(mesh: Mesh, width: int, height: int) -> Face:
         blendshapes=mesh.scores if np.isfinite(mesh.scores).all() else None,
         pose=pose if np.isfinite(pose).all() else None,
     )
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps MediaPipe's C++ start-up chatter off stderr; it goes past Python, hence the file descriptor."""
-    # one at a time: a thread that saved another's silence would restore it for good
-    with SILENCE:
-        try:
-            saved = os.dup(2)
-        except OSError:  # a process without stderr has nothing to silence
-            yield
-            return
-        try:
-            with open(os.devnull, "wb") as sink:
-                os.dup2(sink.fileno(), 2)
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

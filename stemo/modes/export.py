@@ -14,6 +14,7 @@ from stemo.errors import ConfigError, OutputError
 from stemo.modes.export_check import Seen, largest_difference, look
 from stemo.modes.summary import shipped_or_fresh
 from stemo.network.checkpoint import WeightFacts, load_weights
+from stemo.network.executorch_file import check_executorch, lowered
 from stemo.network.exported import beside
 from stemo.network.model import FaceNetwork
 from stemo.network.onnx_file import PRECISIONS, check_packages, description, onnx_model, to_bytes
@@ -23,7 +24,8 @@ from stemo.output.pending import Pending, failed
 from stemo.training.report.writing import make_folder
 
 Say = Callable[[str], None]
-SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "executorch": ".pte"}
+PROGRAMS = {"torch": "torch.export program", "executorch": "ExecuTorch program of one face a call"}
 LARGEST = 1e-4  # difference in fp32 between a probability, valence or arousal of the file and of the network
 
 
@@ -106,7 +108,9 @@ def write(form: Form, facts: WeightFacts, wanted: Wanted, outcome: Outcome, say:
         what = f"ONNX opset {described['opset']}"
     else:
         del described["opset"]
-        made, what = {wanted.precision: program(form, described)}, "torch.export program"
+        described |= {"batch": 1} if wanted.format == "executorch" else {}
+        file = program(form, described) if wanted.format == "torch" else lowered(form)
+        made, what = {wanted.precision: file}, PROGRAMS[wanted.format]
     data = made[wanted.precision]
     shown = ", ".join(f"{name.upper()} {len(file) / 1e6:.1f} MB" for name, file in made.items())
     say(f"{'':<10}{what}, {shown}; written in {wanted.precision}")
@@ -142,6 +146,8 @@ def check(wanted: Wanted) -> None:
         )
     if wanted.format == "onnx":
         check_packages()
+    if wanted.format == "executorch":
+        check_executorch()
 
 
 def place(wanted: Wanted, name: str, kind: str) -> Path:

@@ -18,6 +18,7 @@ from stemo.faces.analyzer import FaceAnalyzer
 from stemo.modes.demo import FPS, load_photograph, moving
 from stemo.network.checkpoint import WeightFacts
 from stemo.network.engine import Run, session_run
+from stemo.network.executorch_file import open_lowered
 from stemo.network.exported import CPU, ExportedNetwork, ExportedStream, open_session
 from stemo.network.model import FaceNetwork, Network
 from stemo.network.standalone import feature_widths
@@ -72,8 +73,10 @@ def largest_difference(
 
 
 def open_run(path: Path, form: str) -> Run:
-    """The file at ``path`` as a function of tensors: ``form`` is onnx or torch."""
-    return session_run(open_session(path.read_bytes(), str(path))) if form == "onnx" else open_program(path)
+    """The file at ``path`` as a function of tensors: ``form`` is onnx, torch or executorch."""
+    if form == "onnx":
+        return session_run(open_session(path.read_bytes(), str(path)))
+    return open_program(path) if form == "torch" else open_lowered(path)
 
 
 def stream_differences(run: Run, kind: str, network: FaceNetwork, facts: WeightFacts, seen: Seen) -> Tensor:

@@ -1,0 +1,29 @@
+"""What native libraries print where only stemo's own lines belong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+
+SILENCE = threading.RLock()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps C++ libraries' chatter off stderr; it goes past Python, hence the file descriptor."""
+    # one at a time: a thread that saved another's silence would restore it for good
+    with SILENCE:
+        try:
+            saved = os.dup(2)
+        except OSError:  # a process without stderr has nothing to silence
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as sink:
+                os.dup2(sink.fileno(), 2)
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
