@@ -6,6 +6,8 @@ import io
 import json
 import math
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from fakes import make_video, stamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,12 +25,14 @@ from PIL import Image
 
 from stemo.capture import open_source
 from stemo.capture.images import read_image
-from stemo.errors import InputError, WeightsError
+from stemo.errors import DataError, InputError, WeightsError
 from stemo.network.checkpoint import WeightFacts, load_weights, save_weights
 from stemo.network.model import Network
 from stemo.output.data import flatten, rows, schema
 from stemo.output.writers import open_writers
 from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Reading, SceneObject
+from stemo.training.labels import FERPLUS_COLUMNS
+from stemo.training.layouts import load_any
 
 EXAMPLES = int(os.environ.get("STEMO_EXAMPLES", "25"))
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -199,3 +204,42 @@ def load_or_complain(path: Path) -> str:
         return str(error)
     assert network.classes == len(facts.labels)
     return ""
+
+
+# --- what a fuzzer that watches the coverage finds ---
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "runs"), [("boxes", 4000), ("tables", 2000)])
+def test_the_parsers_withstand_a_fuzzer(tmp_path: Path, target: str, runs: int) -> None:
+    pytest.importorskip("atheris", reason="atheris has no wheel for this system")
+    program = [sys.executable, str(ROOT / "tests" / "fuzzing.py"), target, f"-runs={runs}", "-max_len=3000", "-seed=1"]
+    run = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert f"Done {runs} runs" in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("fer2013.csv", "emotion,pixels,Usage\n-3," + "7 " * 2304 + ",Training\n"),
+        ("fer2013.csv", "emotion,pixels,Usage\n3," + "7 " * 2303 + "9" * 30 + ",Training\n"),
+        ("labels.csv", "image," + ",".join(FERPLUS_COLUMNS) + "\na.png" + ",-1" * 10 + "\n"),
+        ("labels.csv", "image," + ",".join(FERPLUS_COLUMNS) + "\na.png" + "," + "9" * 40 + ",1" * 9 + "\n"),
+        ("labels.csv", "image," + ",".join(FERPLUS_COLUMNS) + "\na.png," + "1" * 140_000 + "\n"),
+    ],
+)
+def test_a_damaged_table_is_one_clear_error(tmp_path: Path, name: str, text: str) -> None:
+    Image.fromarray(stamp(5, 48, 48)).save(tmp_path / "a.png")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=r"expected .*, got") as error:
+        load_any(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_lines_that_end_as_on_old_systems_are_lines(tmp_path: Path) -> None:
+    Image.fromarray(stamp(5, 48, 48)).save(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_bytes(("image," + ",".join(FERPLUS_COLUMNS) + "\ra.png,0,9" + ",0" * 8).encode())
+    (still,) = load_any(tmp_path)
+    assert still.label == EMOTIONS.index("Happy")

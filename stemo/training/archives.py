@@ -134,8 +134,23 @@ def read_text(archive: Archive, name: str) -> str:
 @lru_cache(maxsize=2)  # every layout wants to see the same table
 def read_rows(archive: Archive, name: str) -> list[dict[str, str]]:
     """The rows of a csv file with a header, by column; missing cells are empty."""
-    rows = csv.DictReader(io.StringIO(read_text(archive, name)), restval="")
-    return [{key: value for key, value in row.items() if key is not None} for row in rows]
+    with faults_said(name):
+        rows = csv.DictReader(any_lines(read_text(archive, name)), restval="")
+        return [{key: value for key, value in row.items() if key is not None} for row in rows]
+
+
+def any_lines(text: str) -> io.StringIO:
+    """``text`` as a file of lines, whatever system they end as on."""
+    return io.StringIO(text, newline=None)
+
+
+@contextmanager
+def faults_said(name: str) -> Iterator[None]:
+    """What is no csv as :class:`DataError` naming the table."""
+    try:
+        yield
+    except csv.Error as error:
+        raise DataError(f"table {name!r} cannot be read: expected comma-separated values, got {error}.") from error
 
 
 def read_table(archive: Archive) -> list[dict[str, str]]:

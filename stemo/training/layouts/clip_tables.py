@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import PurePosixPath
 from tqdm import tqdm
 
 from stemo.errors import DataError
-from stemo.training.archives import TABLES, Archive, is_picture, is_video, read_text
+from stemo.training.archives import TABLES, Archive, faults_said, is_picture, is_video, read_text
 from stemo.training.clip_faces import Clip, faces_of_clips
 from stemo.training.datasets import SPLITS, TRAIN_SPLITS, LabelledFace
 from stemo.training.labels import canonical_emotion
@@ -72,7 +71,8 @@ def read_rows(archive: Archive, table: str) -> list[Row]:
     Empty where the table is about something else.
     """
     lines = [line for line in read_text(archive, table).splitlines() if line.strip()]
-    cells = list(csv.reader(io.StringIO("\n".join(lines)))) if lines and "," in lines[0] else [x.split() for x in lines]
+    with faults_said(table):
+        cells = list(csv.reader(lines)) if lines and "," in lines[0] else [line.split() for line in lines]
     if not cells or len(cells[0]) < 2:
         return []
     header = [cell.strip().lower() for cell in cells[0]]

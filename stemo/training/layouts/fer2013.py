@@ -56,10 +56,9 @@ def _voted(rows: list[dict[str, str]], voted: list[dict[str, str]], table: str) 
 
 
 def _own(row: dict[str, str], number: int) -> LabelledFace:
-    try:
-        emotion = FER2013_ORDER[int(row["emotion"])]
-    except (ValueError, IndexError) as error:
-        raise DataError(f"fer2013.csv line {number} is damaged: expected 0 to 6, got {row['emotion']!r}.") from error
+    emotion = dict(zip("0123456", FER2013_ORDER, strict=True)).get(row["emotion"].strip())
+    if emotion is None:
+        raise DataError(f"fer2013.csv line {number} is damaged: expected 0 to 6, got {row['emotion']!r}.")
     picture = _image(row, number)
     return LabelledFace(f"row {number}", picture, {emotion: 1.0}, emotion, row["Usage"], smoothing=SMOOTHING)
 
@@ -67,7 +66,7 @@ def _own(row: dict[str, str], number: int) -> LabelledFace:
 def _image(row: dict[str, str], number: int) -> Image:
     try:
         values = np.array(row["pixels"].split(), np.int64)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(f"fer2013.csv line {number} is damaged: expected numbers as pixels, got {error}.") from error
     if values.size != SIDE * SIDE or values.min() < 0 or values.max() > 255:
         raise DataError(f"fer2013.csv line {number} is damaged: expected {SIDE * SIDE} pixels, got {values.size}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -11,10 +10,11 @@ import numpy as np
 
 from stemo.errors import DataError
 from stemo.records import Box
-from stemo.training.archives import Archive, named, read_table, read_text, stored_picture
+from stemo.training.archives import Archive, any_lines, faults_said, named, read_table, read_text, stored_picture
 from stemo.training.datasets import LabelledFace, Picture, groups_of_row
 from stemo.training.labels import FERPLUS_COLUMNS, majority_name, named_votes
 
+MOST_VOTES = 10**6  # of one face for one category
 USAGES = {"FER2013Train": "Training", "FER2013Valid": "PublicTest", "FER2013Test": "PrivateTest"}
 
 
@@ -51,7 +51,9 @@ def repository_faces(archive: Archive) -> Iterator[LabelledFace]:
     available = set(archive.names())
     for table in _tables(archive):
         folder = PurePosixPath(table).parent
-        for number, row in enumerate(csv.reader(io.StringIO(read_text(archive, table))), 1):
+        with faults_said(table):
+            rows = list(csv.reader(any_lines(read_text(archive, table))))
+        for number, row in enumerate(rows, 1):
             where = f"{table} line {number}"
             if len(row) != 2 + len(FERPLUS_COLUMNS):
                 raise DataError(f"{where} is damaged: expected a name, a box and ten counts, got {len(row)} cells.")
@@ -71,10 +73,10 @@ def voted_face(
 
 def read_votes(cells: Sequence[str], where: str) -> np.ndarray:
     """Ten cells of a table as counts (10,); an empty one counts 0. Raises :class:`DataError` saying ``where``."""
-    try:
-        return np.array([int(cell or 0) for cell in cells])
-    except ValueError as error:
-        raise DataError(f"{where} is damaged: expected ten vote counts, got {','.join(cells)!r}.") from error
+    counts = [int(cell or 0) if cell.isdecimal() or not cell else -1 for cell in map(str.strip, cells)]
+    if not all(0 <= count <= MOST_VOTES for count in counts):
+        raise DataError(f"{where} is damaged: expected ten vote counts, got {','.join(cells)!r}.")
+    return np.array(counts)
 
 
 def _tables(archive: Archive) -> list[str]:
