@@ -168,6 +168,8 @@ class ParquetWriter:
         self._schema = _parquet_schema(labels)
         self._buffer: list[Row] = []
         self._table = pa.Table
+        # its first table loads pandas where that is installed: 50 MB, now and not amid a long video
+        pa.Table.from_pylist([], schema=self._schema)
         self._faults = (OSError, pa.ArrowException)
         try:
             self._file = pq.ParquetWriter(self._pending.part, self._schema, compression="zstd")
