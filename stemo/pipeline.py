@@ -254,8 +254,8 @@ class Rate:
     times: list[float] = field(default_factory=list)
 
     def tick(self) -> float:
-        """Count one frame; 0 until there are two."""
+        """Count one frame; 0 until a quarter of a second has passed, as the first come in bursts."""
         now = time.monotonic()
         self.times = [moment for moment in self.times if now - moment < 1.0] + [now]
         passed = now - self.times[0]
-        return (len(self.times) - 1) / passed if passed > 0 else 0.0
+        return (len(self.times) - 1) / passed if passed > 0.25 else 0.0

@@ -13,7 +13,7 @@ from fakes import ArraySource, CollectSink, FixedAnalyzer, FixedReader, stamp
 
 from stemo.errors import InputError, OutputError, StemoError, TruncatedError
 from stemo.insight.smoothing import Ema, MovingAverage
-from stemo.pipeline import AHEAD, CHECKPOINT, DEPTH, Found, Pipeline, Smoother, deliver, groups
+from stemo.pipeline import AHEAD, CHECKPOINT, DEPTH, Found, Pipeline, Rate, Smoother, deliver, groups
 from stemo.records import Face, Frame, FrameResult, SceneObject
 
 Stages = Callable[[], list[threading.Thread]]
@@ -213,3 +213,12 @@ def test_a_sink_that_cannot_be_closed_does_not_keep_the_others_open() -> None:
     with pytest.raises(OutputError, match="disk full"):
         deliver(pipeline().results(ArraySource(IMAGES)), sinks)
     assert sinks[1].closed == [True]
+
+
+def test_the_rate_is_told_once_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [0.0, 0.001, 0.002, 0.1, 0.2, 0.3, 0.4, 1.2, 1.3]
+    monkeypatch.setattr("stemo.pipeline.time.monotonic", iter(moments).__next__)
+    rate = Rate()
+    told = [rate.tick() for _ in moments]
+    assert told[:5] == [0.0] * 5  # a burst is no rate
+    assert told[5:] == pytest.approx([5 / 0.3, 6 / 0.4, 2 / 0.9, 2 / 0.9])
