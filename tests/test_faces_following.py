@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -34,9 +35,11 @@ def describer() -> Describer:
 
 @pytest.fixture(scope="module")
 def picture() -> Image:
-    import ultralytics
-
-    photo = cv2.imread(str(Path(ultralytics.__file__).parent / "assets" / "zidane.jpg"))
+    # found, not imported: that would replace Pillow's open for every other test
+    spec = find_spec("ultralytics")
+    assert spec is not None
+    assert spec.origin is not None
+    photo = cv2.imread(str(Path(spec.origin).parent / "assets" / "zidane.jpg"))
     assert photo is not None
     return np.ascontiguousarray(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)[40:440, 700:1280], np.uint8)
 
