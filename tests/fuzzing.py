@@ -49,9 +49,6 @@ def boxes(data: bytes, folder: Path) -> None:
 
 def tables(data: bytes, folder: Path) -> None:
     """The tables of labels that people bring along, beside pictures; the first byte says which."""
-    for name in ("a.png", "1/0.png", "2/0.png"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(PICTURE)
     path = folder / TABLES[data[0] % len(TABLES) if data else 0]
     path.write_bytes(data[1:])
     try:
@@ -60,12 +57,20 @@ def tables(data: bytes, folder: Path) -> None:
         path.unlink()
 
 
+def put_pictures(folder: Path) -> None:
+    """What the examples of tables speak of."""
+    for name in ("a.png", "1/0.png", "2/0.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(PICTURE)
+
+
 TARGETS: dict[str, Callable[[bytes, Path], None]] = {"boxes": boxes, "tables": tables}
 
 
 def main() -> None:
     target, arguments = sys.argv[1], [sys.argv[0], *sys.argv[2:]]
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as corpus:
+        put_pictures(Path(folder))
         for place, example in enumerate(EXAMPLES[target]):
             Path(corpus, str(place)).write_bytes(example)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -34,14 +33,8 @@ def describer() -> Describer:
 
 
 @pytest.fixture(scope="module")
-def picture() -> Image:
-    # found, not imported: that would replace Pillow's open for every other test
-    spec = find_spec("ultralytics")
-    assert spec is not None
-    assert spec.origin is not None
-    photo = cv2.imread(str(Path(spec.origin).parent / "assets" / "zidane.jpg"))
-    assert photo is not None
-    return np.ascontiguousarray(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)[40:440, 700:1280], np.uint8)
+def picture(photo: Image) -> Image:
+    return np.ascontiguousarray(photo[40:440, 700:1280])
 
 
 @pytest.fixture(scope="module")

@@ -103,15 +103,10 @@ def test_missing_weights_are_one_line() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_openvino_folder_finds_the_two_people(shared: Path) -> None:
+def test_openvino_folder_finds_the_two_people(shared: Path, photo: Image) -> None:
     pytest.importorskip("openvino")
-    cv2 = pytest.importorskip("cv2")
-    import ultralytics
-
-    photo = Path(ultralytics.__file__).parent / "assets" / "zidane.jpg"
-    image = np.ascontiguousarray(cv2.imread(str(photo))[..., ::-1])
     weights = shared / "models" / "yolov8n_int8_openvino_model"
     with ObjectDetector.create(weights, background=False) as detector:
-        objects = detector.update(Frame(0, 0.0, image))
+        objects = detector.update(Frame(0, 0.0, photo))
     assert [thing.label for thing in objects].count("person") == 2
     assert all(0.35 <= thing.confidence <= 1 for thing in objects)

@@ -228,6 +228,7 @@ def test_the_parsers_withstand_a_fuzzer(tmp_path: Path, target: str, runs: int) 
         ("fer2013.csv", "emotion,pixels,Usage\n3," + "7 " * 2303 + "9" * 30 + ",Training\n"),
         ("labels.csv", "image," + ",".join(FERPLUS_COLUMNS) + "\na.png" + ",-1" * 10 + "\n"),
         ("labels.csv", "image," + ",".join(FERPLUS_COLUMNS) + "\na.png" + "," + "9" * 40 + ",1" * 9 + "\n"),
+        ("labels.csv", "image," + ",".join(FERPLUS_COLUMNS) + "\na.png" + "," + "9" * 5000 + ",1" * 9 + "\n"),
         ("labels.csv", "image," + ",".join(FERPLUS_COLUMNS) + "\na.png," + "1" * 140_000 + "\n"),
     ],
 )

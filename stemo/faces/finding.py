@@ -136,6 +136,7 @@ class FaceFinder:
         return faces if seen is None else self._with(frame, faces, seen)
 
     def _with(self, frame: Frame, faces: list[Face], seen: Sequence[Face]) -> list[Face]:
+        """The faces, scored anew, and those that a survey has ``seen`` besides and a closer look confirms."""
         rescored = [_rescored(face, seen) for face in faces]
         new = [face for face in seen if not any(same_face(face.box, other.box) for other in faces)]
         looked = [found for face in new for found in self._confirmed(frame.image, face)]

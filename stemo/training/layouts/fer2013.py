@@ -15,6 +15,7 @@ from stemo.training.labels import FER2013_RULE, FERPLUS_COLUMNS, MAJORITY_RULE
 from stemo.training.layouts.ferplus import read_votes, voted_face
 
 FER2013_ORDER = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
+NUMBERED = dict(zip("0123456", FER2013_ORDER, strict=True))
 SIDE = 48
 SMOOTHING = 0.1
 
@@ -56,7 +57,7 @@ def _voted(rows: list[dict[str, str]], voted: list[dict[str, str]], table: str) 
 
 
 def _own(row: dict[str, str], number: int) -> LabelledFace:
-    emotion = dict(zip("0123456", FER2013_ORDER, strict=True)).get(row["emotion"].strip())
+    emotion = NUMBERED.get(row["emotion"].strip())
     if emotion is None:
         raise DataError(f"fer2013.csv line {number} is damaged: expected 0 to 6, got {row['emotion']!r}.")
     picture = _image(row, number)

@@ -73,9 +73,12 @@ def voted_face(
 
 def read_votes(cells: Sequence[str], where: str) -> np.ndarray:
     """Ten cells of a table as counts (10,); an empty one counts 0. Raises :class:`DataError` saying ``where``."""
-    counts = [int(cell or 0) if cell.isdecimal() or not cell else -1 for cell in map(str.strip, cells)]
-    if not all(0 <= count <= MOST_VOTES for count in counts):
-        raise DataError(f"{where} is damaged: expected ten vote counts, got {','.join(cells)!r}.")
+    try:
+        counts = [int(cell or 0) for cell in cells]
+        if not all(0 <= count <= MOST_VOTES for count in counts):
+            raise ValueError(counts)
+    except ValueError as error:
+        raise DataError(f"{where} is damaged: expected ten vote counts, got {','.join(cells)!r}.") from error
     return np.array(counts)
 
 
