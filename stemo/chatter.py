@@ -1,10 +1,12 @@
-"""What native libraries print where only stemo's own lines belong."""
+"""What libraries print, log or warn of where only stemo's own lines belong."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 
 SILENCE = threading.RLock()
@@ -27,3 +29,19 @@ def quiet() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextlib.contextmanager
+def unremarked() -> Iterator[None]:
+    """Keeps back Python libraries' warnings and log lines below errors: exporters warn of their own future, at length.
+
+    These are settings of the process, so it is for commands that do one thing.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -135,11 +135,12 @@ def test_what_is_no_export_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stemo.network.onnx_file.find_spec", lambda name: None if name == "onnxscript" else object())
+    found = "stemo.modes.export_packages.find_spec"
+    monkeypatch.setattr(found, lambda name: None if name == "onnxscript" else object())
     with pytest.raises(ConfigError, match=r"lacks the package 'onnxscript'.* pip install onnx onnxscript"):
         check(Wanted("onnx"))
     check(Wanted("torch"))
-    monkeypatch.setattr("stemo.network.executorch_file.find_spec", lambda _: None)
+    monkeypatch.setattr(found, lambda _: None)
     with pytest.raises(ConfigError, match=r"lacks the package 'executorch'.* pip install executorch"):
         check(Wanted("executorch"))
 

@@ -12,12 +12,13 @@ from typing import Any
 from stemo.config import RecognitionSettings, TrainingSettings, did_you_mean
 from stemo.errors import ConfigError, OutputError
 from stemo.modes.export_check import Seen, largest_difference, look
+from stemo.modes.export_packages import check_packages
 from stemo.modes.summary import shipped_or_fresh
 from stemo.network.checkpoint import WeightFacts, load_weights
-from stemo.network.executorch_file import check_executorch, lowered
+from stemo.network.executorch_file import lowered
 from stemo.network.exported import beside
 from stemo.network.model import FaceNetwork
-from stemo.network.onnx_file import PRECISIONS, check_packages, description, onnx_model, to_bytes
+from stemo.network.onnx_file import PRECISIONS, description, onnx_model, to_bytes
 from stemo.network.standalone import Form, forms
 from stemo.network.torch_file import program
 from stemo.output.pending import Pending, failed
@@ -144,10 +145,7 @@ def check(wanted: Wanted) -> None:
             f"export precision {wanted.precision!r} is for ONNX: expected fp32 with --export {wanted.format}, got "
             f"{wanted.precision!r}. Leave out --precision."
         )
-    if wanted.format == "onnx":
-        check_packages()
-    if wanted.format == "executorch":
-        check_executorch()
+    check_packages(wanted.format)
 
 
 def place(wanted: Wanted, name: str, kind: str) -> Path:

@@ -12,12 +12,12 @@ import torch
 
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, DataError, OutputError
+from stemo.modes.export_packages import check_packages
 from stemo.network.checkpoint import WeightFacts, given_or_shipped, load_weights, write_description
 from stemo.network.clips import NetworkClips
 from stemo.network.engine import OnnxEngine, network_threads
 from stemo.network.int8 import FACTS, PARTS, Twin, twin_path
 from stemo.network.model import Network
-from stemo.network.onnx_file import check_packages
 from stemo.network.preprocessing import PICTURE_SIZE
 from stemo.network.quantising import quantise
 from stemo.output.pending import Pending, failed
@@ -79,7 +79,7 @@ def _check(network: object, data: Sequence[str]) -> None:
         )
     if not data:
         raise ConfigError("export 'int8' needs faces: expected --data, got none. Pass --data ferplus.zip.")
-    check_packages()
+    check_packages("int8")
 
 
 def _frames(stills: Sequence[Still], facts: WeightFacts) -> torch.Tensor:

@@ -5,34 +5,21 @@ Needs ``pip install stemo[mobile]``.
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from stemo.chatter import quiet
-from stemo.errors import ConfigError
+from stemo.chatter import quiet, unremarked
 from stemo.network.engine import Run
 from stemo.network.standalone import Form
-
-
-def check_executorch() -> None:
-    """Raise :class:`ConfigError` where ExecuTorch is missing."""
-    if find_spec("executorch") is None:
-        raise ConfigError(
-            "export to ExecuTorch lacks the package 'executorch': expected it installed. pip install executorch"
-        )
 
 
 def lowered(form: Form) -> bytes:
     """``form`` with its weights as a program for one face, or clip, a call: its shapes are laid out beforehand."""
     one = tuple(example[:1].contiguous() for example in form.examples)
-    with _quietly():
+    with quiet(), unremarked():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
@@ -42,7 +29,7 @@ def lowered(form: Form) -> bytes:
 
 def open_lowered(path: Path) -> Run:
     """The program in a file that :func:`lowered` made, as a function of any number of faces or clips."""
-    with _quietly():
+    with quiet(), unremarked():
         from executorch.runtime import Runtime
 
         # from the file, since bytes would have to live as long as the program
@@ -56,16 +43,3 @@ def open_lowered(path: Path) -> Run:
         return [torch.cat(parts) for parts in zip(*read, strict=True)]
 
     return run
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without remarks on the processor, on names in the graph, and on what torch will call deprecated one day."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with quiet(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -7,7 +7,6 @@ The shipped graphs carry no weights: their initialisers have the names of a fold
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from einops import repeat
 from torch import Tensor, nn
 
+from stemo.chatter import unremarked
 from stemo.network.folding import folded
 from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, SIZES, FrameFeatures, Network
 from stemo.network.preprocessing import INPUT_SIZE
@@ -68,8 +68,7 @@ def write_graphs(folder: Path = GRAPHS) -> None:
 
 def trace(part: nn.Module, inputs: tuple[Tensor, ...], names: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
     """``part`` as an ONNX model whose first dimension, the batch, may be any."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of its own future, which is not ours to mend
+    with unremarked():
         program = torch.onnx.export(
             part,
             inputs,

@@ -10,13 +10,11 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 import stemo
-from stemo.errors import ConfigError
 from stemo.network.checkpoint import WeightFacts
 from stemo.network.export import OPSET, trace, without_notes
 from stemo.network.standalone import Form
@@ -25,14 +23,6 @@ NOTE = (
     "Expressions are not inner states: this describes what a face shows, with errors. Do not use it to judge, select "
     "or watch people."
 )
-
-
-def check_packages() -> None:
-    """Raise :class:`ConfigError` where a package is missing that making ONNX files needs."""
-    if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
-        raise ConfigError(
-            f"export to ONNX lacks the package {missing[0]!r}: expected it installed. pip install onnx onnxscript"
-        )
 
 
 def onnx_model(form: Form) -> Any:

@@ -6,7 +6,6 @@ The landmark encoder, the LSTM and all softmaxes stay in float: they are small, 
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from stemo.chatter import unremarked
 from stemo.network.export import CLIP_INPUTS, CLIP_OUTPUTS, FRAME_INPUTS, FRAME_OUTPUTS, ClipPart, FramePart, trace
 from stemo.network.folding import folded
 from stemo.network.model import FrameFeatures, Network
@@ -111,13 +111,11 @@ def _quiet() -> Iterator[None]:
     """Keep back advice to prepare graphs in a way that writes wrong shapes into these, and remarks on shapes."""
     import onnxruntime as ort
 
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
     ort.set_default_logger_severity(ERRORS)
     try:
-        yield
+        with unremarked():
+            yield
     finally:
-        logging.disable(before)
         ort.set_default_logger_severity(WARNINGS)
 
 

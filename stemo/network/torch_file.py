@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from stemo.chatter import unremarked
 from stemo.network.engine import Run
 from stemo.network.export import any_batch
 from stemo.network.standalone import Form
@@ -27,7 +25,7 @@ DESCRIPTION = "stemo.json"  # inside the file
 def program(form: Form, described: Mapping[str, Any]) -> bytes:
     """``form`` as an exported program with its weights, ``described`` inside; any number of faces."""
     file = io.BytesIO()
-    with _quietly():
+    with unremarked():
         exported = torch.export.export(form.module, form.examples, dynamic_shapes=any_batch(form.examples))
         torch.export.save(exported, file, extra_files={DESCRIPTION: json.dumps(described)})
     return file.getvalue()
@@ -35,7 +33,7 @@ def program(form: Form, described: Mapping[str, Any]) -> bytes:
 
 def open_program(path: Path) -> Run:
     """The program in a file that :func:`program` wrote, as a function of tensors. Open none that you do not trust."""
-    with _quietly():
+    with unremarked():
         module = torch.export.load(io.BytesIO(path.read_bytes())).module()
 
     def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -43,17 +41,3 @@ def open_program(path: Path) -> Run:
             return module(*inputs)
 
     return run
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the exporter's warnings of its own future and of names in its own graph."""
-    log = logging.getLogger("torch._export.serde.serialize")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
