@@ -19,12 +19,14 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from stemo.capture.completeness import Extent, read_extent
 from stemo.capture.decoding import SECOND, Decoder, Timed, reason
 from stemo.capture.source import Closing, SourceInfo, fit
 from stemo.errors import InputError, TruncatedError
+from stemo.processors import codec_threads
 from stemo.records import Frame, Image
 
 TIMEOUT = (10.0, 10.0)  # seconds to open a stream address, and to wait for its next packet
@@ -82,6 +84,7 @@ class VideoSource(Closing):
             first = self._first(frames, start, end)
             self._frames = chain([first], frames)
             self._turns = round(first[1].rotation / 90) % 4
+            self._to_rgb = VideoReformatter()  # a frame's own one would be set up anew for each
             self.info = self._describe(first[1], start, end)
             self._skipped = 0
         except BaseException:
@@ -174,7 +177,8 @@ class VideoSource(Closing):
     def _picture(self, frame: VideoFrame) -> Image:
         """RGB (h w 3) as displayed: square pixels, upright, contiguous."""
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
-        array = frame.to_ndarray(format="rgb24", width=max(1, round(frame.width * aspect)), height=frame.height)
+        width = max(1, round(frame.width * aspect))
+        array = self._to_rgb.reformat(frame, width, frame.height, "rgb24", threads=codec_threads()).to_ndarray()
         # PyAV pads the rows of some widths, and MediaPipe reads a padded array as garbage without a word
         return np.ascontiguousarray(np.rot90(array, self._turns), dtype=np.uint8)
 

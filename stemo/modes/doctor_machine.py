@@ -33,7 +33,7 @@ LOADED = {
     "mediapipe": "mediapipe>=1.0",
     "ai_edge_litert": "ai-edge-litert>=1.4",
     "cv2": "opencv-python>=4.10",
-    "av": "av>=15",
+    "av": "av>=17",
 }
 SMALL = {
     "einops": "einops>=0.8",
