@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +99,21 @@ def test_a_broken_image_is_named(tmp_path: Path, content: bytes | None) -> None:
     with pytest.raises(InputError, match=r"image .*a\.jpg.* cannot be read: expected a whole image file") as caught:
         open_source(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_broken_image_is_named_where_ultralytics_has_replaced_pillows_open(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    lines = [
+        "import ultralytics.utils, PIL.Image",
+        "from pathlib import Path",
+        "from stemo.capture.images import read_image",
+        "assert PIL.Image.open.__module__.startswith('ultralytics')",
+        f"read_image(Path({str(tmp_path / 'a.png')!r}))",
+    ]
+    environment = {**os.environ, "YOLO_CONFIG_DIR": str(tmp_path), "YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
+    run = subprocess.run([sys.executable, "-c", "; ".join(lines)], capture_output=True, text=True, env=environment)
+    assert "in no known image format" in run.stderr.splitlines()[-1]
 
 
 @given(st.lists(st.text(alphabet="aB0129_.²é", max_size=8)))

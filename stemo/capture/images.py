@@ -6,8 +6,9 @@ A folder has no clock of its own: its images, in natural order (2 before 10), ar
 from __future__ import annotations
 
 import re
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -77,7 +78,7 @@ def read_image(path: Path) -> Image:
 
     try:
         # Pillow remarks on stderr what it makes of odd tags
-        with warnings.catch_warnings(action="ignore", category=UserWarning), pillow.open(path) as opened:
+        with warnings.catch_warnings(action="ignore", category=UserWarning), own_open()(path) as opened:
             upright = ImageOps.exif_transpose(opened)
             return np.ascontiguousarray(_to_rgb(upright))
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
@@ -85,6 +86,16 @@ def read_image(path: Path) -> Image:
             f"image {str(path)!r} cannot be read: expected a whole image file, got {_reason(error)}. "
             "Check that it opens elsewhere."
         ) from error
+
+
+def own_open() -> Callable[..., Opened]:
+    """Pillow's own ``open``, also where ultralytics has been imported.
+
+    That one puts its own in the place of it, which answers an unreadable picture by installing a package.
+    """
+    from PIL import Image as pillow
+
+    return getattr(sys.modules.get("ultralytics.utils.patches"), "_image_open", pillow.open)
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 from PIL import Image as PilImage
 
-from stemo.capture.images import SUFFIXES
+from stemo.capture.images import SUFFIXES, own_open
 from stemo.errors import DataError
 from stemo.faces.detection import face_labels
 from stemo.records import Array
@@ -123,7 +123,7 @@ def label_file(picture: Path) -> Path:
 
 def _size(file: Path) -> tuple[int, int]:
     try:
-        with PilImage.open(file) as opened:
+        with own_open()(file) as opened:
             width, height = opened.size
             turned = opened.getexif().get(0x0112, 1) >= 5  # a camera held upright stores the picture lying down
     except (OSError, ValueError, SyntaxError, PilImage.DecompressionBombError) as error:

@@ -83,10 +83,10 @@ def measure(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, f
     rates = [time_whole(clip, recognizer, settings, folder) for _ in range(REPEATS)]
     say(f"{clip.name} ({size})")
     for name, ms in stages.items():
-        say(f"  {name:<12}{ms:8.2f} ms")
-    say(f"  {'together':<12}{sum(stages.values()):8.2f} ms one after the other")
+        say(f"  {name:<16}{ms:8.2f} ms")
+    say(f"  {'together':<16}{sum(stages.values()):8.2f} ms one after the other")
     median = statistics.median(rates)
-    say(f"  {'whole':<12}{median:8.1f} frames/s (median of {REPEATS}: {', '.join(f'{rate:.1f}' for rate in rates)})")
+    say(f"  {'whole':<16}{median:8.1f} frames/s (median of {REPEATS}: {', '.join(f'{rate:.1f}' for rate in rates)})")
     return {"size": size, "stages_ms": stages, "frames_per_second": median, "runs": rates}
 
 
