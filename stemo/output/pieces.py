@@ -69,7 +69,8 @@ class PiecedVideo:
         self._done = False
         self._pending = Pending(self.path, overwrite=overwrite)
         try:
-            self._heard = self._listen()
+            with faults_said(self.path):
+                self._heard = self._listen()
         except BaseException:
             self.abort()
             raise

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 
 import av
+import numpy as np
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.codec import Codec
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -17,7 +21,10 @@ from av.packet import Packet
 from stemo.errors import InputError
 
 CARRIED = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"})  # what mp4 holds and players understand
+DOLBY = frozenset({"ac3", "eac3"})
+LOWEST_MP3 = 16_000  # Hz: mp4 refuses MP3 below that
 AAC_FRAME = 1024  # samples
+LOUDEST = 1e6  # full scale is 1: float samples above it, or not finite, are damage, at which the encoder gives up
 KNOWN_LAYOUTS = frozenset({"mono", "stereo", "5.1", "7.1"})
 
 
@@ -46,10 +53,11 @@ WHOLE = Excerpt()
 
 class Sound:
     """Moves the first audio stream of ``path`` into ``output``: packets as they are where mp4 can carry the codec,
-    else transcoded to AAC.
+    else transcoded to AAC, at the nearest rate that it has.
 
     The numbers are those of an :class:`Excerpt`. Raises :class:`InputError` when ``path`` cannot be opened.
-    A source without sound is fine: :attr:`present` is then false and nothing is moved.
+    A source without sound is fine: :attr:`present` is then false and nothing is moved. What is damaged is left out,
+    and so is what goes back in time: the rest stays in step with the pictures.
     """
 
     def __init__(self, output: OutputContainer, path: Path, *, start: float, end: float | None, offset: float) -> None:
@@ -61,8 +69,10 @@ class Sound:
         self._offset = offset
         # packets carry the file's own timestamps, so these do as well
         self._start, self._end = start + offset if start > 0 else 0.0, None if end is None else end + offset
-        # sound in a codec that this FFmpeg does not know can be neither moved nor transcoded
-        known = [stream for stream in self._input.streams.audio if stream.codec_context is not None]
+        self._next: tuple[float, Packet] | None = None
+        # sound in a codec that this FFmpeg does not know, or of which nothing decodes and so has no rate, can be
+        # neither moved nor transcoded
+        known = [stream for stream in self._input.streams.audio if stream.codec_context is not None and stream.rate]
         self.present = bool(known)
         if known:
             self._open(known[0])
@@ -88,13 +98,15 @@ class Sound:
         self._input.close()
 
     def _open(self, source: AudioStream) -> None:
-        self._next: tuple[float, Packet] | None = None
-        if source.codec_context.codec.canonical_name in CARRIED:
+        if _is_carried(source):
+            rate = source.rate
             self._stream = self._output.add_stream_from_template(source)
-            self._packets = self._copied(source)
+            packets = self._copied(source)
         else:
-            self._stream = self._output.add_stream("aac", rate=source.rate, layout=_layout(source))
-            self._packets = self._transcoded(source)
+            rate = _nearest_rate(source.rate)
+            self._stream = self._output.add_stream("aac", rate=rate, layout=_layout(source))
+            packets = self._transcoded(source, rate)
+        self._packets = _forward(packets, Fraction(1, rate))
         if self._start > 0:
             self._input.seek(int(self._start * av.time_base))
 
@@ -106,8 +118,9 @@ class Sound:
         return self._next is not None
 
     def _copied(self, source: AudioStream) -> Iterator[tuple[float, Packet]]:
+        dolby = _name(source) in DOLBY
         for packet in self._demuxed(source):
-            if packet.pts is None or packet.dts is None:
+            if packet.pts is None or packet.dts is None or (dolby and not _starts_dolby(packet)):
                 continue
             time = float(packet.pts * packet.time_base)
             if self._end is not None and time >= self._end:
@@ -116,19 +129,15 @@ class Sound:
             if self._start <= 0 or time + half >= self._start:
                 yield time, packet
 
-    def _transcoded(self, source: AudioStream) -> Iterator[tuple[float, Packet]]:
+    def _transcoded(self, source: AudioStream, rate: int) -> Iterator[tuple[float, Packet]]:
         encoder = self._stream.codec_context
-        resampler = AudioResampler("fltp", _layout(source), source.rate, frame_size=AAC_FRAME)
-        for frame in self._decoded(source):
-            for piece in resampler.resample(frame):
-                yield from _timed(encoder.encode(piece))
-        for piece in resampler.resample(None):
+        for piece in _resampled(self._decoded(source), _layout(source), rate):
             yield from _timed(encoder.encode(piece))
         yield from _timed(encoder.encode(None))
 
     def _decoded(self, source: AudioStream) -> Iterator[av.AudioFrame]:
         for packet in self._demuxed(source):
-            for frame in packet.decode():
+            for frame in _intact(packet):
                 if self._end is not None and frame.time is not None and frame.time >= self._end:
                     return
                 if frame.time is not None and frame.time + frame.samples / frame.sample_rate > self._start:
@@ -144,10 +153,71 @@ class Sound:
                 return
 
 
+def _name(source: AudioStream) -> str:
+    return source.codec_context.codec.canonical_name
+
+
+def _is_carried(source: AudioStream) -> bool:
+    return _name(source) in CARRIED and (_name(source) != "mp3" or source.rate >= LOWEST_MP3)
+
+
+def _nearest_rate(rate: int) -> int:
+    """The rate that AAC has nearest to ``rate``, both in Hz; of two as near, the higher, which loses nothing."""
+    offered = Codec("aac", "w").audio_rates or [rate]
+    return min(offered, key=lambda one: (abs(one - rate), -one))
+
+
 def _layout(source: AudioStream) -> str:
     """A layout that AAC knows; wave files often say only how many channels they have."""
     name = source.layout.name
     return name if name in KNOWN_LAYOUTS else ("mono" if source.channels == 1 else "stereo")
+
+
+def _starts_dolby(packet: Packet) -> bool:
+    """Whether a header of AC-3 or E-AC-3 (ATSC A/52) comes first: at anything else, the mp4 muxer fails."""
+    head = bytes(memoryview(packet)[:7])
+    if len(head) < 7 or head[:2] != b"\x0b\x77" or head[5] >> 3 > 16:
+        return False
+    if head[5] >> 3 <= 10:
+        return head[4] >> 6 < 3 and head[4] & 63 < 38  # AC-3: the rate, and the size of the frame
+    return head[2] >> 6 < 3 and head[4] >> 4 < 15  # E-AC-3: the kind of stream, and the rate
+
+
+def _intact(packet: Packet) -> list[av.AudioFrame]:
+    """What decodes of it; damaged sound leaves a gap, as damaged pictures do."""
+    try:
+        frames = [frame for frame in packet.decode() if isinstance(frame, av.AudioFrame)]
+    except FFmpegError:
+        return []
+    return [frame for frame in frames if _is_finite(frame)]
+
+
+def _is_finite(frame: av.AudioFrame) -> bool:
+    samples = frame.to_ndarray()
+    return samples.dtype.kind != "f" or bool((np.abs(samples) < LOUDEST).all())
+
+
+def _resampled(frames: Iterable[av.AudioFrame], layout: str, rate: int) -> Iterator[av.AudioFrame]:
+    """Frames as AAC takes them, at ``rate`` in Hz; the kind of sound may change on the way (a broadcast)."""
+    for _, alike in groupby(frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)):
+        resampler = AudioResampler("fltp", layout, rate, frame_size=AAC_FRAME)
+        with suppress(FFmpegError):  # nine channels that nobody named cannot be mixed into two
+            for frame in alike:
+                yield from resampler.resample(frame)
+            yield from resampler.resample(None)
+
+
+def _forward(packets: Iterable[tuple[float, Packet]], tick: Fraction) -> Iterator[tuple[float, Packet]]:
+    """Those that come later by a ``tick`` (seconds) than all before them, as mp4 wants it.
+
+    Pictures that go back in time are shown where the others ended, so that they are in step again from there on.
+    """
+    last: Fraction | None = None
+    for time, packet in packets:
+        moment = (packet.dts or 0) * packet.time_base
+        if last is None or moment >= last + tick:
+            last = moment
+            yield time, packet
 
 
 def _timed(packets: list[Packet]) -> Iterator[tuple[float, Packet]]:
