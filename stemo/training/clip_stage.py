@@ -21,6 +21,7 @@ from stemo.training.clips import ClipPlan, draw_clips
 from stemo.training.feature_bank import FeatureBank
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
+from stemo.training.origin import Origin
 from stemo.training.progress import Progress
 from stemo.training.reading_loss import reading_loss
 from stemo.training.schedules import Cosine
@@ -57,16 +58,17 @@ def train_clips(
     checkpoint: Path,
     board: Board,
     device: torch.device,
+    origin: Origin | None = None,
 ) -> float:
     """Train all but the spatial stream in place, to the averaged weights that are best on ``valid`` (one view each).
 
-    Returns the valid accuracy in [0, 1]. Continues from ``checkpoint`` where it exists.
+    Returns the valid accuracy in [0, 1]. Continues from ``checkpoint`` where it exists, which says its ``origin``.
     """
     network.to(device)
     for name in FROZEN:
         getattr(network, name).requires_grad_(False)
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
-    progress = Progress(network, optimiser, settings.average, checkpoint)
+    progress = Progress(network, optimiser, settings.average, checkpoint, origin)
     average = progress.average
     while progress.epoch < settings.epochs and progress.waited <= settings.patience:
         started = time.monotonic()

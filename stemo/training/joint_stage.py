@@ -19,6 +19,7 @@ from stemo.training.boards import Board, Epoch, show_epoch
 from stemo.training.datasets import Still
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
+from stemo.training.origin import Origin
 from stemo.training.progress import Progress
 from stemo.training.reading_loss import reading_loss
 from stemo.training.schedules import Cosine
@@ -53,14 +54,16 @@ def train_joint(
     checkpoint: Path,
     board: Board,
     device: torch.device,
+    origin: Origin | None = None,
 ) -> float:
     """Fine-tune ``network`` in place; keeps the weights it came with where none are better by what ``read`` reads.
 
-    ``landmarks`` (n 205) belong to ``stills``. Returns the best accuracy. Continues from ``checkpoint``.
+    ``landmarks`` (n 205) belong to ``stills``. Returns the best accuracy. Continues from ``checkpoint``,
+    which says its ``origin``.
     """
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
-    progress = Progress(network, optimiser, settings.average, checkpoint)
+    progress = Progress(network, optimiser, settings.average, checkpoint, origin)
     average = progress.average
     if not progress.facts:
         readings = read(network)

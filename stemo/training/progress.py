@@ -9,6 +9,7 @@ from typing import Any, Generic
 import torch
 
 from stemo.training.optim import Module, WeightAverage
+from stemo.training.origin import ORIGIN, Origin
 from stemo.training.state import load_state, save_state
 
 
@@ -16,14 +17,23 @@ class Progress(Generic[Module]):
     """The progress of training ``network`` with ``optimiser``; goes on from ``checkpoint`` where it exists.
 
     ``decay`` is that of the averaged weights (:class:`WeightAverage`), ``top`` the best accuracy in [0, 1] so far and
-    ``waited`` the number of epochs since.
+    ``waited`` the number of epochs since. ``origin`` is written down with every epoch; whether ``checkpoint`` is of the
+    same one is :func:`check_origin`'s to say.
     """
 
-    def __init__(self, network: Module, optimiser: torch.optim.Optimizer, decay: float, checkpoint: Path) -> None:
+    def __init__(
+        self,
+        network: Module,
+        optimiser: torch.optim.Optimizer,
+        decay: float,
+        checkpoint: Path,
+        origin: Origin | None = None,
+    ) -> None:
         self.average = WeightAverage(network, decay)
         self.epoch, self.top, self.waited = 0, 0.0, 0
         self.facts: dict[str, Any] = {}
         self._network, self._optimiser, self._checkpoint = network, optimiser, checkpoint
+        self._origin = origin or {}
         self._best = WeightAverage(network, 0.0).module
         self._modules = {"network": network, "average": self.average.module, "best": self._best}
         if checkpoint.exists():
@@ -40,7 +50,8 @@ class Progress(Generic[Module]):
     def save(self, facts: Mapping[str, Any] | None = None) -> None:
         """Write everything that the training goes on from, ``facts`` (anything JSON can hold) with it."""
         own = {"epoch": self.epoch, "best": self.top, "waited": self.waited, "updates": self.average.updates}
-        save_state(self._checkpoint, self._modules, self._optimiser, {**own, **(facts or {})})
+        known = {**own, ORIGIN: self._origin, **(facts or {})}
+        save_state(self._checkpoint, self._modules, self._optimiser, known)
 
     def finish(self) -> float:
         """Put the best weights into the network and return their accuracy."""

@@ -36,6 +36,7 @@ from stemo.training.joint_stage import JointSettings, train_joint
 from stemo.training.landmark_cache import landmark_cache
 from stemo.training.layouts.sequences import sequence_stills
 from stemo.training.metrics import CategoryReadings
+from stemo.training.origin import Origin, check_origin, of_stills, origin_of
 from stemo.training.spatial_stage import SpatialSettings, train_spatial
 from stemo.training.starting import start
 from stemo.training.state import epochs_done, load_state
@@ -43,6 +44,7 @@ from stemo.training.state import epochs_done, load_state
 Say = Callable[[str], None]
 SMALL_MOTION = Strength(rotation=4, scale=0.05, shift=0.03, aspect=0.02, flip=0.0, degrade=0.15, light=0.12, erase=0.05)
 SEQUENCE_VERSIONS = 8
+STAGES = SPATIAL, CLIPS, JOINT = "spatial.safetensors", "clips.safetensors", "joint.safetensors"  # their checkpoints
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Run:
     board: TensorBoard
     say: Say
     names: list[str]  # of the data sets, those behind the starting weights too
+    origin: Origin
     shift: tuple[float, ...] = ()  # of logits, for rare classes
 
     @property
@@ -83,12 +86,15 @@ def _silent(_: str) -> None:
 
 def _train(settings: TrainingSettings, runs: Path, device: torch.device, world: World, say: Say) -> Result | None:
     folder = runs / settings.name
-    folder.mkdir(parents=True, exist_ok=True)
     labels = class_set(settings.classes).labels
     collection = collect([Path(path) for path in settings.data], settings.held_back, labels)
+    origin = origin_of(settings, collection)
+    for stage in STAGES:
+        check_origin(folder / stage, origin)
+    folder.mkdir(parents=True, exist_ok=True)
     board = TensorBoard(folder if world.first else folder / f"process_{world.rank}", say)
     try:
-        run = Run(settings, folder, device, world, collection, board, say, list(collection.names))
+        run = Run(settings, folder, device, world, collection, board, say, list(collection.names), origin)
         say(
             f"data: {', '.join(collection.names)}; {len(collection.train)} stills and {len(collection.sequences)} "
             f"sequences to train on, {len(collection.valid)} stills to choose by"
@@ -147,7 +153,7 @@ def _stages(run: Run) -> Result | None:
         seed=run.settings.seed,
     )
     network.spatial.freeze(run.settings.frozen)
-    train_joint(network, pictures, landmarks, read, joint, run.folder / "joint.safetensors", run.board, run.device)
+    train_joint(network, pictures, landmarks, read, joint, run.folder / JOINT, run.board, run.device, run.origin)
     return _finish(run, network, valid, valid_landmarks)
 
 
@@ -180,8 +186,10 @@ def _spatial(run: Run, network: FaceNetwork, pictures: Sequence[Still], valid: S
         network.spatial.freeze(given.frozen)
         network = FrameNetwork(network.spatial, network.spatial.channels, network.classes)
     assert isinstance(network, FrameNetwork)
-    checkpoint = run.folder / "spatial.safetensors"
-    train_spatial(network, pictures, valid, settings, checkpoint, run.board, run.device, run.world)
+    checkpoint = run.folder / SPATIAL
+    train_spatial(
+        network, pictures, valid, settings, checkpoint, run.board, run.device, run.world, of_stills(run.origin)
+    )
     return network
 
 
@@ -203,7 +211,7 @@ def _clips(
 ) -> None:
     if not run.settings.clip_epochs:
         return
-    checkpoint = run.folder / "clips.safetensors"
+    checkpoint = run.folder / CLIPS
     if epochs_done(checkpoint) >= run.settings.clip_epochs:
         load_state(checkpoint, {"best": network}, None)
         return
@@ -238,7 +246,7 @@ def _clips(
     labels = labels_of(valid)
     plan = join(plans)
     run.board.clips([still.image for still in pictures], plan.pictures, SMALL_MOTION)
-    train_clips(network, bank, plan, known, labels, settings, checkpoint, run.board, run.device)
+    train_clips(network, bank, plan, known, labels, settings, checkpoint, run.board, run.device, run.origin)
 
 
 def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: np.ndarray) -> Result:

@@ -20,6 +20,7 @@ from stemo.training.datasets import Still
 from stemo.training.distributed import ALONE, World
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
+from stemo.training.origin import Origin
 from stemo.training.pictures import fit
 from stemo.training.progress import Progress
 from stemo.training.reading_loss import Weights, reading_loss
@@ -73,16 +74,17 @@ def train_spatial(
     board: Board,
     device: torch.device,
     world: World = ALONE,
+    origin: Origin | None = None,
 ) -> float:
     """Train ``network`` in place to its averaged, best-on-valid weights; returns the valid accuracy in [0, 1].
 
     With a ``world`` of several processes each takes its share of every batch; the first one shows and saves. Continues
     from ``checkpoint`` where it exists: every epoch draws from its own seed, so the continuation is the same as an
-    uninterrupted run.
+    uninterrupted run. The checkpoint says its ``origin``.
     """
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay, settings.optimiser)
-    progress = Progress(network, optimiser, settings.average, checkpoint)
+    progress = Progress(network, optimiser, settings.average, checkpoint, origin)
     average = progress.average
     schedule = make_schedule(settings.schedule, settings.warmup)
     if progress.facts:

@@ -53,12 +53,16 @@ def load_state(path: Path, modules: Mapping[str, nn.Module], optimiser: torch.op
 
 def epochs_done(path: Path) -> int:
     """How many epochs the stage that saved ``path`` has behind it; 0 where there is no such file."""
-    if not path.exists():
-        return 0
+    return int(read_facts(path)["epoch"]) if path.exists() else 0
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts that :func:`save_state` wrote, ``epoch`` among them. Raises :class:`WeightsError` when unreadable."""
     try:
         with safe_open(path, "pt") as file:
-            return int(json.loads(file.metadata()["facts"])["epoch"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+            facts = json.loads(file.metadata()["facts"])
+        return {**facts, "epoch": int(facts["epoch"])}
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"checkpoint {str(path)!r} cannot be read: {error}. Delete it to start over.") from error
 
 

@@ -1,0 +1,160 @@
+"""A run goes on only as the same training: other data, seeds or settings are refused before anything is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import made_data
+import pytest
+import yaml
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from stemo.cli import main
+from stemo.training.state import epochs_done
+
+SETTINGS: dict[str, Any] = {
+    **{"data": ["made"], "name": "r", "size": "tiny", "epochs": 1, "clip_epochs": 1, "joint_epochs": 0},
+    **{"batch": 28, "small_size": 32, "full_size": 32, "views": 1, "landmarks": False},
+}
+Train = Callable[..., int]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a training of drawn faces has come to its end."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert trained() == 0
+    return folder
+
+
+@pytest.fixture
+def train(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Trains once more in a copy of :func:`finished`, with other settings."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return trained
+
+
+def trained(**changes: Any) -> int:
+    Path("c.yaml").write_text(yaml.safe_dump({"training": SETTINGS | changes}), encoding="utf-8")
+    return main(["--train", "--config", "c.yaml"])
+
+
+def contents() -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(Path("runs/r").glob("*.safetensors")) if path.is_file()}
+
+
+def refused(train: Train, capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
+    """The one line in which a training with ``changes`` is refused, nothing having been written."""
+    before = contents()
+    assert len(before) == 3
+    capsys.readouterr()
+    assert train(**changes) == 2
+    assert contents() == before
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("error: checkpoint 'runs/r/spatial.safetensors' is of another training: expected ")
+    assert error.endswith(" Choose another --name, or remove the folder 'runs/r' to start over.\n")
+    return error
+
+
+def test_other_data_are_not_taken_for_trained_on(
+    tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_data.image_folder(tmp_path / "mine", count=2, splits=("train", "val"))
+    error = refused(train, capsys, data=["mine"])
+    assert "expected data 'made', faces '84 stills, 0 sequences, 28 to choose by, sha256 " in error
+    assert ", got data 'mine', faces '14 stills, 0 sequences, 14 to choose by, sha256 " in error
+    assert json.loads(Path("runs/r/stemo_tiny.json").read_text())["training_data"] == "made"
+
+
+def test_other_faces_under_the_same_name_are_seen(
+    tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = made_data.image_folder(tmp_path / "mine", count=1, splits=("train", "val"))
+    shutil.rmtree("runs")
+    assert train(data=["mine"]) == 0
+    first = next((data / "train" / "Happy").iterdir())
+    first.rename(first.with_name("another_1.png"))
+    error = refused(train, capsys, data=["mine"])
+    assert "expected faces '7 stills, 0 sequences, 7 to choose by, sha256 " in error
+    assert "data" not in error
+
+
+@pytest.mark.parametrize(
+    ("changes", "was", "now"),
+    [
+        ({"seed": 5}, "seed 0", "seed 5"),
+        ({"lr": 0.5}, "lr 0.001", "lr 0.5"),
+        ({"batch": 14, "mixup": 0.0}, "batch 28, mixup 0.2", "batch 14, mixup 0.0"),
+        ({"frozen": 1}, "frozen 0", "frozen 1"),
+    ],
+)
+def test_another_setting_is_named(
+    train: Train, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], was: str, now: str
+) -> None:
+    assert f"expected {was}, got {now}." in refused(train, capsys, **changes)
+
+
+def test_other_weights_to_start_and_to_learn_from_are_named(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    for ending in (".safetensors", ".json"):
+        shutil.copyfile(f"runs/r/stemo_tiny{ending}", f"other{ending}")
+    digest = json.loads(Path("other.json").read_text())["sha256"][:12]
+    error = refused(train, capsys, start_from="other.safetensors")
+    assert f"expected start_from None, got start_from 'sha256 {digest}'." in error
+    error = refused(train, capsys, teachers=["other.safetensors"])
+    assert f"expected teachers [], got teachers ['sha256 {digest}']." in error
+
+
+def test_weights_to_start_from_may_be_moved_but_not_change(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    for ending in (".safetensors", ".json"):
+        shutil.copyfile(f"runs/r/stemo_tiny{ending}", f"one{ending}")
+        shutil.copyfile(f"runs/r/stemo_tiny{ending}", f"two{ending}")
+    shutil.rmtree("runs")
+    assert train(start_from="one.safetensors") == 0
+    assert train(start_from="two.safetensors") == 0
+    for ending in (".safetensors", ".json"):
+        shutil.copyfile(f"runs/r/stemo_tiny{ending}", f"two{ending}")
+    assert "got start_from 'sha256 " in refused(train, capsys, start_from="two.safetensors")
+
+
+def test_more_epochs_of_the_same_training_go_on(train: Train) -> None:
+    Path("runs/r/clips.safetensors").unlink()
+    assert train(epochs=2, patience=3, clip_epochs=2, data=["made"], classes=[]) == 0
+    assert epochs_done(Path("runs/r/spatial.safetensors")) == 2
+    assert epochs_done(Path("runs/r/clips.safetensors")) == 2
+
+
+def test_what_only_later_stages_use_leaves_the_first_one_valid(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(clip_teacher_share=0.6) == 2
+    error = capsys.readouterr().err
+    assert "checkpoint 'runs/r/clips.safetensors' is of another training: " in error
+    assert "expected clip_teacher_share 0.3, got clip_teacher_share 0.6." in error
+    Path("runs/r/clips.safetensors").unlink()
+    before = Path("runs/r/spatial.safetensors").read_bytes()
+    assert train(clip_teacher_share=0.6) == 0
+    assert Path("runs/r/spatial.safetensors").read_bytes() == before
+
+
+def test_checkpoints_of_before_say_nothing_and_are_taken(train: Train) -> None:
+    for path in (Path("runs/r/spatial.safetensors"), Path("runs/r/clips.safetensors")):
+        with safe_open(path, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            facts = json.loads(file.metadata()["facts"])
+        del facts["origin"]
+        save_file(tensors, path, {"facts": json.dumps(facts)})
+    assert train(seed=7) == 0
+    assert train(seed=7, epochs=2) == 0  # goes on, and from here on says what it is
+    with safe_open("runs/r/spatial.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["facts"])["origin"]["seed"] == 7
