@@ -16,9 +16,9 @@ from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.geometry import landmark_features
 from stemo.insight.smoothing import Ema, MovingAverage
 from stemo.network.checkpoint import WeightFacts, given_or_shipped
-from stemo.network.engine import wants_twin
+from stemo.network.engine import engine_name, wants_twin
 from stemo.network.exported import ExportedNetwork, ExportedStream, is_exported, open_weights
-from stemo.network.int8 import Twin, find_twin
+from stemo.network.int8 import FACTS, Twin, find_twin
 from stemo.network.streaming import Observation, StreamReader
 from stemo.pipeline import Pipeline, Scene
 from stemo.records import Affect, Face, Frame, FrameResult, Image, Reading, State
@@ -113,6 +113,14 @@ class Recognizer:
             return ExportedStream(self.network)
         twin = self._twin if wants_twin(backend, self.device) else None
         return StreamReader(self.network, self.facts.preprocessing, self.device, backend, twin)
+
+    @property
+    def engine(self) -> str:
+        """What runs the network here: torch, onnx, int8, or "file" for an exported one."""
+        if isinstance(self.network, ExportedNetwork):
+            return "file"
+        has_twin = FACTS in self.facts.metrics
+        return engine_name(self.network, self.facts.preprocessing, self.device, self.backend, has_twin=has_twin)
 
     @cached_property
     def _twin(self) -> Twin | None:

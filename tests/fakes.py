@@ -209,6 +209,8 @@ class FixedRecognizer(FixedAnalyzer):
     ``count`` faces are in every frame; ``meanwhile`` is called with each frame, in the thread that finds faces.
     """
 
+    engine = "torch"
+
     def __init__(self, count: int = 1, *, meanwhile: Callable[[Frame], object] = lambda _frame: None) -> None:
         from stemo.network.checkpoint import WeightFacts
 

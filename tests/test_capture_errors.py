@@ -42,6 +42,9 @@ def cut(path: Path, fraction: float) -> Path:
     return shorter
 
 
+UNREADABLE = Path("/sys/bus/cpu/drivers_probe")
+
+
 def message(path: Path | str) -> str:
     """The error of opening and reading ``path``, which must be one line that names the next step."""
     with pytest.raises(InputError) as caught:
@@ -69,6 +72,12 @@ def test_text_is_not_a_video(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("Dear diary,\ntoday I was renamed.\n" * 50)
     text = message(tmp_path / name)
     assert "is not a video" in text or "has no pictures" in text
+
+
+@pytest.mark.skipif(not UNREADABLE.is_file(), reason="needs a file that not even root may read")
+def test_a_file_that_cannot_be_read_is_one_line() -> None:
+    text = message(UNREADABLE)
+    assert f"input {str(UNREADABLE)!r} is not a video: expected something that FFmpeg decodes, got permission" in text
 
 
 def test_audio_only(tmp_path: Path) -> None:

@@ -70,7 +70,10 @@ def test_results_in_an_output_folder_within_are_no_input() -> None:
 def test_a_folder_of_images_stays_one_source_and_a_mixed_one_says_what_is_left_out() -> None:
     put("shots/1.png", "shots/2.jpg", "shots/deep/talk.mp4")
     assert find_batch("shots", None) is None
+    put("shots/read.mp4")
+    assert find_batch("shots", Path("shots/read.mp4")) is None
     put("shots/talk.mp4")
+    (Path("shots") / "read.mp4").unlink()
     found = batch("shots")
     assert names(found) == ["talk.mp4"]
     assert len(found.notes) == 1

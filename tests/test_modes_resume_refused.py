@@ -37,6 +37,16 @@ def test_other_settings_are_refused(
 
 
 @pytest.mark.usefixtures("interrupted")
+def test_a_machine_that_reads_in_another_way_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RememberingRecognizer, "engine", "onnx")
+    capsys.readouterr()
+    assert read("out", "--resume") == 2
+    assert "engine torch, now onnx" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("interrupted")
 def test_another_input_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_video(folder / "in.mp4", frames=40)
     capsys.readouterr()

@@ -19,8 +19,8 @@ from fakes import make_video
 
 from stemo.config import RecognitionSettings
 from stemo.modes.demo import load_photograph, moving
-from stemo.modes.video import default_output, run_video
-from stemo.output.data import SCHEMA_PATH
+from stemo.modes.video import run_video
+from stemo.output.data import SCHEMA_PATH, default_output
 from stemo.output.video import VideoWriter
 from stemo.records import EMOTIONS
 

@@ -153,6 +153,25 @@ def test_bars_are_as_long_as_their_chance() -> None:
     assert yellow(0.8) == pytest.approx(0.8 * 76, abs=2)
 
 
+@pytest.mark.parametrize("categories", [7, 8, 12])
+def test_the_last_of_many_categories_has_a_place_of_its_own(categories: int) -> None:
+    labels = tuple(f"Kind {number}" for number in range(categories))
+    rest = 0.2 / (categories - 1)
+    many = Affect((*[rest] * (categories - 1), 0.8), 1.0, 1.0, labels)
+    past = panels.History(np.linspace(0, 1, 9), np.ones(9), np.ones(9), [labels[0]] * 9)
+    last = categories - 1
+    bars = {
+        "tall": (slice(36 + 12 * last - 2, 36 + 12 * last + 2), slice(66, 66 + 60)),
+        "wide": (slice(48 - 30, 48), slice(136 + 23 * last, 136 + 23 * last + 17)),
+        "compact": (slice(45 - 16, 45), slice(9 + 6 * last, 9 + 6 * last + 4)),
+    }
+    for name, where in bars.items():
+        layout = panels.layout(name, 1.0, categories)
+        pane = np.zeros((layout.height, layout.width, 3), np.uint8)
+        panels.draw(pane, layout, 0, 0, 1, many, past)
+        assert (pane[where] == emotion_colour(labels[-1])).all(), name
+
+
 def test_words_are_cached_clipped_and_of_one_height() -> None:
     assert text.mask("42%", 12) is text.mask("42%", 12)
     assert text.mask("aaa", 12).shape[0] == text.mask("Ajg", 12).shape[0]

@@ -52,7 +52,7 @@ class ImageFolder(Pictures):
     """
 
     def __init__(self, path: Path, *, start: float | None = None, end: float | None = None) -> None:
-        files = sorted((file for file in path.iterdir() if _is_image(file)), key=lambda file: natural(file.name))
+        files = image_files(path)
         if not files:
             raise InputError(
                 f"folder {str(path)!r} has no images: expected files ending in {', '.join(sorted(SUFFIXES))}, "
@@ -86,6 +86,11 @@ def read_image(path: Path) -> Image:
             f"image {str(path)!r} cannot be read: expected a whole image file, got {_reason(error)}. "
             "Check that it opens elsewhere."
         ) from error
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images in ``folder``, in natural order."""
+    return sorted((file for file in folder.iterdir() if _is_image(file)), key=lambda file: natural(file.name))
 
 
 def own_open() -> Callable[..., Opened]:

@@ -35,8 +35,9 @@ TAGS = "replace"  # a title may be in any encoding, and nobody reads it here
 
 def open_file(path: Path, *, start: float | None = None, end: float | None = None) -> VideoSource:
     """Open a video file; raises :class:`InputError`, or :class:`TruncatedError` when its index is cut off."""
-    extent = read_extent(path)
+    extent = None
     try:
+        extent = read_extent(path)
         # of a bare name with a colon, FFmpeg would take the first part for a protocol
         container = av.open(str(path.absolute()), metadata_errors=TAGS)
     except (av.error.FFmpegError, OSError) as error:

@@ -16,11 +16,13 @@ from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
 from stemo.modes.live import Live, Meter, stopping
 from stemo.modes.recorder import Recorder
-from stemo.modes.video import Say, describe, make_recognizer, open_scene
+from stemo.modes.video import Say, check_not_input, describe, make_recognizer, open_scene
 from stemo.modes.window import Window, check_display
 from stemo.network.checkpoint import WeightFacts
+from stemo.output.data import output_name
 from stemo.output.hud import Hud
 from stemo.output.meta import write_meta
+from stemo.output.pending import check_place
 from stemo.output.sinks import RowSink
 from stemo.output.video import VideoWriter
 from stemo.pipeline import Pipeline, Scene, Sink, deliver
@@ -190,6 +192,10 @@ def _open_outlets(
     live: Live, stop: threading.Event, output: Path | None, record: Path | None, window: bool, overwrite: bool
 ) -> Outlets:
     info = live.info
+    if output:
+        check_place(output_name(output, "meta.json"), overwrite)
+    if record:
+        check_not_input(record, live)
     rows = RowSink(output, ["jsonl"], overwrite=overwrite) if output else None
     try:
         writer = VideoWriter(record, info.width, info.height, info.fps, overwrite=overwrite) if record else None

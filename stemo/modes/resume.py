@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 
 from stemo.capture import Recording
+from stemo.capture.images import image_files
 from stemo.errors import ConfigError, OutputError, TruncatedError
 from stemo.modes.standing import Place
 from stemo.output.journal import Journal
@@ -36,6 +37,7 @@ from stemo.records import FrameResult, State
 
 Say = Callable[[str], None]
 FORMAT = 1  # of the folder
+KIND = {"checkpoint": CHECKPOINT, "format": FORMAT}
 ENDS = 1 << 20  # bytes at either end of a file by which it is known again
 FILES = ("weights", "landmarker", "face_weights", "object_weights")  # settings that are known by what is in the file
 
@@ -172,9 +174,10 @@ class Checkpoints:
         """Checkpoints stay: they are what a run goes on from."""
 
 
-def identify(place: Place, weights: str, device: str) -> State:
+def identify(place: Place, weights: str, device: str, engine: str) -> State:
     """What must not change between an interrupted run and its continuation; ``weights`` is their sha256.
 
+    ``engine`` is what runs them on this machine: on another, ``auto`` may be another, with slightly other readings.
     Files are known by size and both ends, not by name or date, so that copies of them will do.
     """
     settings = asdict(place.settings)
@@ -184,15 +187,21 @@ def identify(place: Place, weights: str, device: str) -> State:
         "settings": {name: value for name, value in settings.items() if name not in FILES},
         "weights": {"sha256": weights},
         **files,
-        "run": {"video": not place.no_video, "device": device, "checkpoint": CHECKPOINT, "format": FORMAT},
+        "run": {
+            "video": not place.no_video,
+            "device": device,
+            "engine": engine,
+            "checkpoint": CHECKPOINT,
+            "format": FORMAT,
+        },
         "version": dict(package_versions()),
     }
 
 
 def fingerprint(path: Path) -> State:
-    """What tells a file, or a folder of files, from another: bytes or number of files, and a checksum."""
+    """What tells a file, or a folder of images, from another: bytes or number of files, and a checksum."""
     if path.is_dir():
-        names = sorted((file.name, file.stat().st_size) for file in path.iterdir() if not file.name.startswith("."))
+        names = [(file.name, file.stat().st_size) for file in image_files(path)]
         return {"files": len(names), "sha256": hashlib.sha256(repr(names).encode(errors="surrogateescape")).hexdigest()}
     if not path.is_file():
         return {}

@@ -22,9 +22,10 @@ from stemo.modes.live import stopping, until
 from stemo.modes.resume import Work, check_resumable, identify, leave_finished, note_work, remove_work
 from stemo.modes.standing import Place, formats, judge
 from stemo.output.contact import ContactSheet
-from stemo.output.data import output_name
+from stemo.output.data import default_output, output_name
 from stemo.output.hud import Hud
 from stemo.output.meta import write_meta
+from stemo.output.pending import check_place
 from stemo.output.pieces import PiecedVideo
 from stemo.output.sinks import RowSink, VideoSink
 from stemo.output.sound import Excerpt
@@ -74,12 +75,16 @@ def run_video(
             standing = judge(place, recognizer.facts.sha256, overwrite)
             if standing.finished:
                 return leave_finished(place, say)
-            identity = identify(place, recognizer.facts.sha256, str(recognizer.device))
+            identity = identify(place, recognizer.facts.sha256, str(recognizer.device), recognizer.engine)
             work = stack.enter_context(Work(place, identity, say))
             # what is there was left unfinished by the same run, if it is not refused
             overwrite = overwrite or work.begun or not standing.refusal
         else:
             note_work(place, say)
+        check_place(place.meta, overwrite)
+        stop = threading.Event()
+        # libraries that are interrupted while they load report something else, and files are open from here on
+        stack.enter_context(stopping(stop))
         sinks = Sinks(source, place, overwrite, contact_sheet, recognizer.facts.labels, work)
         try:
             scene = open_scene(settings, bool(settings.objects), stack, say)
@@ -89,16 +94,15 @@ def run_video(
             sinks.abort()
             raise
         ready, begun, counts = time.monotonic(), sinks.rows.counts["frames"], sinks.rows.counts
-        complete, stop = False, threading.Event()
-        with stopping(stop):
-            try:
-                results = stack.enter_context(closing(pipeline.results(source, resumable=resume)))
-                shown = with_progress(results, source, begun) if bar else results
-                deliver(until(stop, shown), order, begun=begun > 0)
-                complete = True
-            finally:
-                if counts["frames"]:
-                    _write_meta(place, source, recognizer, counts, complete)
+        complete = False
+        try:
+            results = stack.enter_context(closing(pipeline.results(source, resumable=resume)))
+            shown = with_progress(results, source, begun) if bar else results
+            deliver(until(stop, shown), order, begun=begun > 0)
+            complete = True
+        finally:
+            if counts["frames"]:
+                _write_meta(place, source, recognizer, counts, complete)
         say(_summary(counts, begun, time.monotonic() - ready, ready - started))
         say("wrote " + ", ".join(str(path) for path in (*place.files, place.meta)))
     if not resume:
@@ -233,11 +237,6 @@ def with_progress(results: Iterable[T], source: Source, begun: int = 0) -> Itera
     """Show frames per second and the time left on a terminal, ``begun`` frames being done; nothing otherwise."""
     total = source.info.frames
     yield from tqdm(results, "reading", total, unit=" frames", disable=None, file=sys.stderr, initial=begun)
-
-
-def default_output(spec: str) -> Path:
-    """``talk.mp4`` -> ``talk_stemo.mp4`` in the current folder."""
-    return Path(f"{Path(spec).stem or 'stream'}_stemo.mp4")
 
 
 def check_output(output: Path, no_video: bool, source: Source) -> None:

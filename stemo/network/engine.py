@@ -43,7 +43,19 @@ def make_engine(
     backend: str = "auto",
     twin: Twin | None = None,
 ) -> Engine:
-    """The engine for ``backend``: torch, onnx, int8 (the ``twin`` of this network), or auto.
+    """The engine for ``backend``, as :func:`engine_name` has it, on ``device``; raises ConfigError like it."""
+    name = engine_name(network, preprocessing, device, backend, has_twin=twin is not None)
+    if name == "torch":
+        # torch accepts a memory format here, its own annotations do not know
+        return folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert isinstance(network, Network)
+    return OnnxEngine(network, threads=network_threads(), twin=twin if name == "int8" else None)
+
+
+def engine_name(
+    network: FaceNetwork, preprocessing: Preprocessing, device: torch.device, backend: str = "auto", *, has_twin: bool
+) -> str:
+    """What ``backend`` comes to: torch, onnx, or int8 (the twin of this network, where it ``has_twin``).
 
     On a CPU auto is int8 where there is a twin and the processor has the instructions for it, else onnx where that can
     be. Raises :class:`ConfigError` for an unknown backend, or for one that cannot run this network on this device.
@@ -51,15 +63,13 @@ def make_engine(
     if backend not in BACKENDS:
         raise ConfigError(f"backend {backend!r} is unknown: expected one of {', '.join(BACKENDS)}, got {backend!r}.")
     hindrance = _hindrance(network, preprocessing, device)
-    if backend == "int8" and not twin and not hindrance:
+    if backend == "int8" and not has_twin and not hindrance:
         hindrance = "these weights have no 8-bit twin: expected one beside them, got none."
     if backend in ("onnx", "int8") and hindrance:
         raise ConfigError(f"backend {backend!r} cannot be used: {hindrance} Use --backend torch.")
     if backend == "torch" or hindrance:
-        # torch accepts a memory format here, its own annotations do not know
-        return folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    assert isinstance(network, Network)
-    return OnnxEngine(network, threads=network_threads(), twin=twin if wants_twin(backend, device) else None)
+        return "torch"
+    return "int8" if has_twin and wants_twin(backend, device) else "onnx"
 
 
 def wants_twin(backend: str, device: torch.device) -> bool:

@@ -33,6 +33,11 @@ def rows(result: FrameResult) -> list[Row]:
     return [_row(reading, objects) for reading in result.readings]
 
 
+def default_output(spec: str) -> Path:
+    """``talk.mp4`` -> ``talk_stemo.mp4`` in the current folder."""
+    return Path(f"{Path(spec).stem or 'stream'}_stemo.mp4")
+
+
 def output_name(base: Path, ending: str) -> Path:
     """The name of a companion of ``base``: ``OUT.mp4`` and ``results.json`` give ``OUT_results.json``."""
     stem = base.stem if base.suffix.lower() in KNOWN_ENDINGS else base.name

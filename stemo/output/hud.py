@@ -13,7 +13,7 @@ import numpy as np
 from stemo.output import panels, text
 from stemo.output.palette import INK, QUIET, emotion_colour
 from stemo.output.placement import Layout, Placer
-from stemo.records import EMOTIONS, Affect, Box, FrameResult, Image, Reading, SceneObject, State
+from stemo.records import Affect, Box, FrameResult, Image, Reading, SceneObject, State
 
 FEW = 2  # up to so many faces get the full panel
 SMALLEST = 9  # pixels: no full panel is shrunk below this letter size
@@ -24,11 +24,10 @@ class Hud:
     """Draws results on their pictures: boxes, ids, readings with their last ``seconds``, objects, rate.
 
     Everything scales with the picture (measured as its geometric mean side; 640x360 is one unit). It remembers where
-    each panel was and what each face did, so give one ``Hud`` one video, in order. ``labels`` are the categories shown.
+    each panel was and what each face did, so give one ``Hud`` one video, in order.
     """
 
-    def __init__(self, labels: Sequence[str] = EMOTIONS, seconds: float = 3.0) -> None:
-        self.labels = tuple(labels)
+    def __init__(self, seconds: float = 3.0) -> None:
         self._seconds = seconds
         self._placer = Placer()
         self._pasts: dict[int, deque[tuple[float, Affect]]] = {}
@@ -65,7 +64,8 @@ class Hud:
     def _draw_panels(self, image: Image, result: FrameResult, unit: float) -> list[Box]:
         readings = {r.face.track_id: r for r in result.faces if r.face and _affect(r) is not None}
         faces = [(track_id, _grown(r.face.box, 2 * unit)) for track_id, r in readings.items() if r.face]
-        layouts = _layouts(len(faces), unit)
+        categories = max((len(affect.labels) for affect in map(_affect, readings.values()) if affect), default=0)
+        layouts = _layouts(len(faces), unit, categories)
         frame = (image.shape[1], image.shape[0])
         spots = self._placer.place(faces, layouts, frame, 8 * unit, result.frame.time)
         for track_id, spot in spots.items():
@@ -102,12 +102,12 @@ def scale(image: Image) -> float:
     return math.sqrt(image.shape[0] * image.shape[1]) / 480
 
 
-def _layouts(faces: int, unit: float) -> list[Layout]:
-    full = [panels.layout("tall", unit)]
+def _layouts(faces: int, unit: float, categories: int) -> list[Layout]:
+    full = [panels.layout("tall", unit, categories)]
     if 9.5 * unit * 0.84 >= SMALLEST:
-        full.append(panels.layout("tall", unit * 0.84))
-    small = [panels.layout(name, unit) for name in ("compact", "tag")]
-    return [*full, panels.layout("wide", unit), *small] if faces <= FEW else small
+        full.append(panels.layout("tall", unit * 0.84, categories))
+    small = [panels.layout(name, unit, categories) for name in ("compact", "tag")]
+    return [*full, panels.layout("wide", unit, categories), *small] if faces <= FEW else small
 
 
 def _emotions(affects: Sequence[Affect]) -> list[str]:

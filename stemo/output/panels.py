@@ -23,6 +23,8 @@ Weights = npt.NDArray[np.float32]
 GLASS = 0.84  # how much of the picture a panel takes
 CHIP = 7.4  # units: the radius of an id badge
 SIZES: dict[str, tuple[int, int]] = {"tall": (180, 190), "wide": (372, 66), "compact": (142, 52), "tag": (124, 20)}
+USUAL = 7  # categories that these sizes hold
+ROW, WIDE_COLUMN, COLUMN = 12, 23, 6  # what each further one takes: a row of "tall", a column of "wide", of "compact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,22 @@ class History:
     emotions: Sequence[str]
 
 
-def layout(name: str, unit: float) -> Layout:
-    """The layout ``name`` at ``unit`` pixels per unit."""
+def size(name: str, categories: int = USUAL) -> tuple[int, int]:
+    """Width and height of the layout ``name`` in units, with room for so many categories."""
     width, height = SIZES[name]
+    more = further(categories)
+    across = {"wide": WIDE_COLUMN, "compact": COLUMN}.get(name, 0)
+    return width + across * more, height + (ROW * more if name == "tall" else 0)
+
+
+def further(categories: int) -> int:
+    """How many categories there are beyond the :data:`USUAL` ones."""
+    return max(0, categories - USUAL)
+
+
+def layout(name: str, unit: float, categories: int = USUAL) -> Layout:
+    """The layout ``name`` at ``unit`` pixels per unit, with room for so many categories."""
+    width, height = size(name, categories)
     return Layout(name, round(width * unit), round(height * unit))
 
 
@@ -48,7 +63,7 @@ def draw(image: Image, place: Layout, x: int, y: int, track_id: int, affect: Aff
     parts = _still(place.name, place.width, place.height, affect.labels)
     still, weight, rest = (part[:rows, :columns] for part in parts)
     region[:] = cv2.blendLinear(region, still, rest, weight)
-    pen = Pen(region, place.width / SIZES[place.name][0])
+    pen = Pen(region, place.width / size(place.name, len(affect.labels))[0])
     _MOVING[place.name](pen, track_id, affect, past)
 
 
@@ -145,29 +160,31 @@ def _head(pen: Pen, track_id: int, affect: Affect, y: float, width: float, size:
 def _tall(pen: Pen, track_id: int, affect: Affect, past: History) -> None:
     _head(pen, track_id, affect, 15, 180, 13)
     for row, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
-        y = 36 + 12 * row
+        y = 36 + ROW * row
         first = label == affect.emotion
         pen.bar(66, y - 2.5, 76 * chance, 5, emotion_colour(label))
         pen.write(f"{100 * chance:.0f}", 171, y, 9.5, TEXT if first else MUTED, align="right")
         if first:
             pen.write(label, 9, y, 9.5, TEXT)
-    pen.write(_signed(affect.valence), 85, 127, 9.5, TEXT, align="right")
-    pen.write(f"{affect.arousal:.2f}", 171, 127, 9.5, TEXT, align="right")
-    pen.gauge(9, 136, 76, affect.valence, VALENCE, from_middle=True)
-    pen.gauge(95, 136, 76, affect.arousal, AROUSAL, from_middle=False)
-    pen.spark(9, 148, 162, 34, past)
+    low = ROW * further(len(affect.labels))
+    pen.write(_signed(affect.valence), 85, low + 127, 9.5, TEXT, align="right")
+    pen.write(f"{affect.arousal:.2f}", 171, low + 127, 9.5, TEXT, align="right")
+    pen.gauge(9, low + 136, 76, affect.valence, VALENCE, from_middle=True)
+    pen.gauge(95, low + 136, 76, affect.arousal, AROUSAL, from_middle=False)
+    pen.spark(9, low + 148, 162, 34, past)
 
 
 def _tall_still(pen: Pen, labels: tuple[str, ...]) -> None:
     for row, label in enumerate(labels):
-        pen.write(label, 9, 36 + 12 * row, 9.5, MUTED)
-        pen.bar(66, 36 + 12 * row - 2.5, 76, 5, LINE)
-    pen.write("Valence", 9, 127, 9, VALENCE)
-    pen.write("Arousal", 95, 127, 9, AROUSAL)
-    pen.bar(9, 136, 76, 3, LINE)
-    pen.bar(95, 136, 76, 3, LINE)
-    pen.bar(46.5, 134.5, 1, 6, MUTED)
-    pen.bar(9, 162.5, 162, 0.5, LINE)
+        pen.write(label, 9, 36 + ROW * row, 9.5, MUTED)
+        pen.bar(66, 36 + ROW * row - 2.5, 76, 5, LINE)
+    low = ROW * further(len(labels))
+    pen.write("Valence", 9, low + 127, 9, VALENCE)
+    pen.write("Arousal", 95, low + 127, 9, AROUSAL)
+    pen.bar(9, low + 136, 76, 3, LINE)
+    pen.bar(95, low + 136, 76, 3, LINE)
+    pen.bar(46.5, low + 134.5, 1, 6, MUTED)
+    pen.bar(9, low + 162.5, 162, 0.5, LINE)
 
 
 def _wide(pen: Pen, track_id: int, affect: Affect, past: History) -> None:
@@ -177,11 +194,11 @@ def _wide(pen: Pen, track_id: int, affect: Affect, past: History) -> None:
     pen.gauge(90, 33.5, 30, affect.valence, VALENCE, from_middle=True)
     pen.gauge(90, 49.5, 30, affect.arousal, AROUSAL, from_middle=False)
     for place, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
-        x = 136 + 23 * place
+        x = 136 + WIDE_COLUMN * place
         pen.column(x, 48, 17, 38 * chance, emotion_colour(label))
         if label == affect.emotion:
             pen.write(label[:3], x + 8.5, 55.5, 8.5, TEXT, align="centre")
-    pen.spark(306, 10, 57, 48, past)
+    pen.spark(306 + WIDE_COLUMN * further(len(affect.labels)), 10, 57, 48, past)
 
 
 def _wide_still(pen: Pen, labels: tuple[str, ...]) -> None:
@@ -191,26 +208,28 @@ def _wide_still(pen: Pen, labels: tuple[str, ...]) -> None:
     pen.bar(90, 49.5, 30, 3, LINE)
     pen.bar(104.5, 32, 1, 6, MUTED)
     for place, label in enumerate(labels):
-        pen.column(136 + 23 * place, 48, 17, 38, FAINT)
-        pen.bar(136 + 23 * place, 48, 17, 1, LINE)
-        pen.write(label[:3], 136 + 23 * place + 8.5, 55.5, 8.5, MUTED, align="centre")
-    pen.bar(306, 31.5, 57, 0.5, LINE)
+        pen.column(136 + WIDE_COLUMN * place, 48, 17, 38, FAINT)
+        pen.bar(136 + WIDE_COLUMN * place, 48, 17, 1, LINE)
+        pen.write(label[:3], 136 + WIDE_COLUMN * place + 8.5, 55.5, 8.5, MUTED, align="centre")
+    pen.bar(306 + WIDE_COLUMN * further(len(labels)), 31.5, 57, 0.5, LINE)
 
 
 def _compact(pen: Pen, track_id: int, affect: Affect, past: History) -> None:
-    _head(pen, track_id, affect, 12, 142, 10.5)
+    _head(pen, track_id, affect, 12, size("compact", len(affect.labels))[0], 10.5)
     for place, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
-        pen.column(9 + 6 * place, 45, 4, 21 * chance, emotion_colour(label))
-    pen.spark(56, 24, 32, 21, past)
-    pen.write(_signed(affect.valence), 133, 29, 8.5, TEXT, align="right")
-    pen.write(f"{affect.arousal:.2f}", 133, 40, 8.5, TEXT, align="right")
+        pen.column(9 + COLUMN * place, 45, 4, 21 * chance, emotion_colour(label))
+    right = COLUMN * further(len(affect.labels))
+    pen.spark(right + 56, 24, 32, 21, past)
+    pen.write(_signed(affect.valence), right + 133, 29, 8.5, TEXT, align="right")
+    pen.write(f"{affect.arousal:.2f}", right + 133, 40, 8.5, TEXT, align="right")
 
 
 def _compact_still(pen: Pen, labels: tuple[str, ...]) -> None:
     for place in range(len(labels)):
-        pen.column(9 + 6 * place, 45, 4, 21, FAINT)
-    pen.write("V", 94, 29, 8.5, VALENCE, bold=True)
-    pen.write("A", 94, 40, 8.5, AROUSAL, bold=True)
+        pen.column(9 + COLUMN * place, 45, 4, 21, FAINT)
+    right = COLUMN * further(len(labels))
+    pen.write("V", right + 94, 29, 8.5, VALENCE, bold=True)
+    pen.write("A", right + 94, 40, 8.5, AROUSAL, bold=True)
 
 
 def _tag(pen: Pen, track_id: int, affect: Affect, past: History) -> None:  # noqa: ARG001
@@ -237,7 +256,7 @@ _STILL: dict[str, Callable[[Pen, tuple[str, ...]], None]] = {
 @lru_cache(maxsize=32)
 def _still(name: str, width: int, height: int, labels: tuple[str, ...]) -> tuple[Image, Weights, Weights]:
     """The still part of a panel, how strongly each of its pixels covers the picture, and what that leaves of it."""
-    unit = width / SIZES[name][0]
+    unit = width / size(name, len(labels))[0]
     pane = np.full((height, width, 3), INK, np.uint8)
     _STILL[name](Pen(pane, unit), labels)
     drawn = (pane != np.array(INK, np.uint8)).any(axis=2)

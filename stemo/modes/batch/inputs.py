@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stemo.capture import images
 from stemo.errors import InputError
+from stemo.output.data import default_output
 
 SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"}
@@ -69,12 +70,14 @@ def _find(spec: str, output: Path | None) -> Batch | None:
 
 
 def _folder(root: Path, output: Path | None) -> Batch | None:
-    output = output or _default(root)
     files = [root / name for name in os.listdir(root) if not name.startswith(".") and (root / name).is_file()]
     videos = [file for file in files if _is_video(file)]
     pictures = sum(file.suffix.lower() in images.SUFFIXES for file in files)
-    if pictures and not videos:
+    # what was read from a folder of images may lie in it
+    result = _absolute(output or default_output(str(root)))
+    if pictures and all(_absolute(video) == result for video in videos):
         return None
+    output = output or _default(root)
     notes = [f"note: folder {str(root)!r} also holds {pictures} images: they are not read, only its videos are."]
     below = [] if videos else [file for file in _below(root) if not _is_inside(file, output, root)]
     if not videos and not below:
