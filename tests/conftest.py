@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from stemo.records import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+# how long an example takes is up to what else the machine does, and a run in which something fails can be had again;
+# only who asks for more examples wants others every time
+settings.register_profile("stemo", deadline=None, derandomize="STEMO_EXAMPLES" not in os.environ)
+settings.load_profile("stemo")
+
+
+def wait_until(true: Callable[[], bool], what: str, limit: float = 120) -> None:
+    """Wait until ``true`` is, at most ``limit`` seconds; then the test fails and says ``what`` never came."""
+    end = time.monotonic() + limit
+    while not true():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {limit:g} s in vain: {what}")
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -30,6 +48,15 @@ def stage_threads() -> Callable[[], list[threading.Thread]]:
     """The living threads of pipelines begun in this test; others may belong to tests that have failed."""
     before = threading.enumerate()
     return lambda: [t for t in threading.enumerate() if t.name == "stemo-stage" and t not in before]
+
+
+@pytest.fixture
+def _usual_ctrl_c() -> Iterator[None]:
+    """Ctrl-C as in a terminal, here and in the processes that this one starts."""
+    # a background job of a shell starts with SIGINT ignored, and so may the whole test run
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

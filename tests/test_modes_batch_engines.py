@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from conftest import wait_until
 from dying import die_over_bad_ones, keep_when_asked, tries_of
 
 from stemo.config import RecognitionSettings
@@ -38,12 +38,6 @@ def test_leaving_early_lets_the_running_tasks_keep_what_they_have(tmp_path: Path
         first, _ = next(outcomes)
         assert first.output.stem == "a"
         for running in "bc":
-            wait_for(tmp_path / f"{running}.begun")
+            wait_until((tmp_path / f"{running}.begun").exists, f"task {running} begins")
     kept = {path.stem: path.read_text() for path in tmp_path.glob("*.kept")}
     assert kept == {"b": "asked", "c": "asked"}
-
-
-def wait_for(path: Path) -> None:
-    """Wait until another process has made ``path``."""
-    while not path.exists():
-        time.sleep(0.02)

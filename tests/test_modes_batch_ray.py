@@ -23,10 +23,13 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    head = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
-    running = Cluster(initialize_head=True, head_node_args=head)
+    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "120")  # for the head; 30 s may not do on a busy machine
+    machine = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": MEMORY}
+    running = Cluster()
     try:
-        running.add_node(num_cpus=1, num_gpus=0, object_store_memory=MEMORY)
+        running.add_node(wait=False, include_dashboard=False, **machine)  # the head
+        running.add_node(wait=False, **machine)
+        running.wait_for_nodes(120)  # add_node would wait 30 s for each, which a busy machine may exceed
         yield str(running.address)
     finally:
         running.shutdown()
@@ -48,7 +51,7 @@ def test_videos_are_shared_out_and_those_of_a_killed_worker_are_retried(
         second = writer_of(out / "b lang ü_results.json.part", running)
         assert len({first, second, running.pid}) == 3
         os.kill(first, signal.SIGKILL)
-        said, error = running.communicate(timeout=120)
+        said, error = running.communicate(timeout=300)
     assert (running.returncode, error) == (1, "")
     assert summary(out) == {"a long.mp4": "read", "b lang ü.mp4": "read", "c.mp4": "read", "d.mp4": "failed"}
     assert frames_of(out / "a long_meta.json") == frames_of(out / "b lang ü_meta.json") == LONG

@@ -67,7 +67,7 @@ def test_a_library_that_kills_its_process_or_hangs_is_one_line_each(
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
-    listed = [Check(check.name, check.look, check.needed, check.mend, 15.0) for check in checks()]
+    listed = [Check(check.name, check.look, check.needed, check.mend, 60.0) for check in checks()]
     listed = [check if check.name != "onnxruntime" else Check(check.name, check.look, patience=1.0) for check in listed]
     seen: dict[str, Finding] = {}
     for finding in findings(listed):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from fractions import Fraction
 
 import pytest
+from conftest import wait_until
 from fakes import ArraySource, read_stamp, stamp
 
-from stemo.capture import SourceInfo
+from stemo.capture import Source, SourceInfo, latest
+from stemo.capture.live import Latest
 from stemo.errors import OutputError, StemoError
 from stemo.modes.live import Live, Meter, stopping
 from stemo.modes.realtime import Forgiving, Screen
@@ -46,6 +47,8 @@ def test_a_silent_camera_can_be_stopped_and_the_window_lives() -> None:
             stop.set()
 
     with Live(source, stop, idle) as live:
+        assert live._latest
+        assert live._latest.wait(120)  # or the first picture may come after the third look
         given = list(live)
         source.released.set()
     assert len(given) >= 1
@@ -56,9 +59,9 @@ def test_a_camera_begins_to_count_when_somebody_looks() -> None:
     source = StuckSource(times=[0.0, 1.0, 5.0])
     stop = threading.Event()
     with Live(source, stop, stop.set) as live:
-        assert live._latest
-        while live._latest.dropped < 2:  # all three came before anybody looked
-            time.sleep(0.001)
+        captured = live._latest
+        assert captured
+        wait_until(lambda: captured.dropped == 2, "all three pictures come before anybody looks")
         (frame,) = list(live)
         assert (frame.index, frame.time, read_stamp(frame.image)) == (0, 0.0, 2)
         assert live.dropped == 0
@@ -66,12 +69,24 @@ def test_a_camera_begins_to_count_when_somebody_looks() -> None:
 
 
 def test_a_file_keeps_its_clock_and_waits_for_its_reader() -> None:
-    source = ArraySource(IMAGES[:3], times=[2.0, 2.01, 2.02])
+    source = ArraySource(IMAGES[:3], times=[2.0, 62.0, 122.0])  # nothing replaces the first before it is read
     with Live(source, threading.Event()) as live:
         assert live._latest is None
         first = next(iter(live))
         assert (first.index, first.time) == (0, 2.0)
     assert source.closed == 1
+
+
+def test_a_file_misses_nothing_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(source: Source, *, realtime: bool) -> Latest:
+        captured = latest(source, realtime=realtime)
+        wait_until(lambda: captured.dropped == 2, "the last frame replaces the two before it")
+        return captured
+
+    monkeypatch.setattr("stemo.modes.live.latest", slow)
+    with Live(ArraySource(IMAGES[:3], times=[0.0, 0.0, 0.0]), threading.Event()) as live:
+        assert [frame.index for frame in live] == [2]
+        assert live.dropped == 2
 
 
 def test_a_source_that_nobody_read_is_closed() -> None:
@@ -119,14 +134,6 @@ def test_a_scene_that_breaks_warns_once_and_the_rest_goes_on() -> None:
     assert [len(objects) for objects in seen] == [1, 0, 0, 0]
     assert scene.asked == [0, 1]  # counted anew, and left alone after it broke
     assert said == ["warning: going on without scene objects: it broke"]
-
-
-@pytest.fixture
-def _usual_ctrl_c() -> Iterator[None]:
-    # a background job of a shell starts with SIGINT ignored, and so may the whole test run
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("_usual_ctrl_c")

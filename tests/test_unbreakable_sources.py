@@ -140,7 +140,7 @@ class Gaps:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stemo.capture.camera.PATIENCE", 0.2)
+    monkeypatch.setattr("stemo.capture.camera.PATIENCE", 2.0)  # a busy machine may stall shorter ones itself
     monkeypatch.setattr("stemo.capture.camera.RETRY", 0.001)
 
 
@@ -153,7 +153,7 @@ def test_a_camera_that_stalls_then_returns_goes_on_until_it_vanishes(monkeypatch
         frames.extend(Camera(0))
     assert [read_stamp(frame.image) for frame in frames] == [0, 1, 2, 3]
     assert [frame.index for frame in frames] == [0, 1, 2, 3]
-    assert time.monotonic() - began > 0.2  # it had its time to come back
+    assert time.monotonic() - began > 2.0  # it had its time to come back
 
 
 @pytest.mark.usefixtures("_impatient")

@@ -45,7 +45,7 @@ class Live(Closing):
 
     def __iter__(self) -> Iterator[Frame]:
         self._latest = self._latest or latest(self._source, realtime=True)
-        self._missed = self._latest.dropped
+        self._missed = self._latest.dropped if self._is_live else 0  # a file begins only now
         frames, first = iter(self._latest), None
         while not self.stop.is_set():
             if not self._latest.wait(GLANCE):
