@@ -131,7 +131,9 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
     if options.train:
         from stemo.modes.train import run_train
 
-        return run_train(settings.training, settings.recognition.device, options.weights, print)
+        return run_train(
+            settings.training, settings.recognition.device, options.weights, print, overwrite=options.overwrite
+        )
     if options.prepare:
         from stemo.modes.prepare import run_prepare
 

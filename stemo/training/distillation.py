@@ -19,6 +19,7 @@ from stemo.network.model import LANDMARK_FEATURES, FaceNetwork
 from stemo.network.preprocessing import Preprocessing
 from stemo.training.datasets import Still
 from stemo.training.evaluation import predict_stills
+from stemo.training.keeping import make_place
 from stemo.training.labels import FloatArray
 from stemo.training.landmark_cache import fingerprint, save_array
 
@@ -35,7 +36,7 @@ def soften(
 
     Stills without votes stay as they are. Readings are kept in the folder ``cache``. Raises :class:`ConfigError` for
     a share outside [0, 1] and for teachers of other categories than ``labels``, :class:`WeightsError` for weights that
-    cannot be read.
+    cannot be read, :class:`OutputError` where nothing can be kept in ``cache``.
     """
     check_share(share)
     opinion = np.mean([_opinion(stills, teacher, labels, cache, device) for teacher in teachers], axis=0)
@@ -76,10 +77,10 @@ def _opinion(
     kept = cache / f"teacher-{facts.sha256[:12]}-{fingerprint(images)}.npy"
     if kept.exists():
         return np.load(kept, allow_pickle=False)
+    make_place(cache)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mirrored = [replace(still, picture=np.ascontiguousarray(still.image[:, ::-1])) for still in stills]
     readings = [_probabilities(network, views, facts.preprocessing, device) for views in (stills, mirrored)]
-    cache.mkdir(parents=True, exist_ok=True)
     opinion = np.mean(readings, axis=0)
     save_array(kept, opinion)
     return opinion

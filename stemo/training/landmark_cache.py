@@ -15,6 +15,7 @@ from stemo.faces.geometry import FEATURE_SIZE, landmark_features
 from stemo.faces.landmarks import Landmarker
 from stemo.faces.stills import read_still, still_landmarker
 from stemo.records import Image
+from stemo.training.keeping import make_place, writing
 from stemo.training.labels import FloatArray
 
 SAVE_EVERY = 2000  # pictures; a stopped run loses at most so many
@@ -23,13 +24,14 @@ SAVE_EVERY = 2000  # pictures; a stopped run loses at most so many
 def landmark_cache(images: Sequence[Image], folder: Path, name: str) -> FloatArray:
     """Landmark features (n, 205) of face pictures, NaN where no landmarks were found.
 
-    Kept as ``folder/name-<hash of the pictures>.npy`` and continued where an earlier run stopped.
+    Kept as ``folder/name-<hash of the pictures>.npy`` and continued where an earlier run stopped. Raises
+    :class:`OutputError` where they cannot be.
     """
     path = folder / f"{name}-{fingerprint(images)}.npy"
     done = np.load(path, allow_pickle=False) if path.exists() else np.empty((0, FEATURE_SIZE), np.float32)
     if len(done) == len(images):
         return done
-    folder.mkdir(parents=True, exist_ok=True)
+    make_place(folder)
     rows = list(done)
     with still_landmarker(assets.locate("face_landmarker")) as landmarker:
         for image in tqdm(images[len(rows) :], f"landmarks of {name}", disable=None):
@@ -52,11 +54,12 @@ def still_features(landmarker: Landmarker, image: Image) -> FloatArray:
 
 
 def save_array(path: Path, rows: FloatArray) -> None:
-    """Write ``rows`` to ``path``, complete or not at all."""
+    """Write ``rows`` to ``path``, complete or not at all. Raises :class:`OutputError` where it cannot be written."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.save(file, rows, allow_pickle=False)
-    os.replace(part, path)
+    with writing(path):
+        with part.open("wb") as file:
+            np.save(file, rows, allow_pickle=False)
+        os.replace(part, path)
 
 
 def fingerprint(images: Sequence[Image]) -> str:

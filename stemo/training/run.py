@@ -33,6 +33,7 @@ from stemo.training.distributed import World, joined, own_device
 from stemo.training.evaluation import category_readings, labels_of, predict_stills, report, still_bank
 from stemo.training.feature_bank import build_bank
 from stemo.training.joint_stage import JointSettings, train_joint
+from stemo.training.keeping import make_place, writing
 from stemo.training.landmark_cache import landmark_cache
 from stemo.training.layouts.sequences import sequence_stills
 from stemo.training.metrics import CategoryReadings
@@ -44,6 +45,7 @@ from stemo.training.state import epochs_done, load_state
 Say = Callable[[str], None]
 SMALL_MOTION = Strength(rotation=4, scale=0.05, shift=0.03, aspect=0.02, flip=0.0, degrade=0.15, light=0.12, erase=0.05)
 SEQUENCE_VERSIONS = 8
+CACHE = "cache"  # beside the runs: readings of pictures that any of them may use
 STAGES = SPATIAL, CLIPS, JOINT = "spatial.safetensors", "clips.safetensors", "joint.safetensors"  # their checkpoints
 
 
@@ -74,7 +76,8 @@ Result = tuple[Path, dict[str, Any]]
 def train(settings: TrainingSettings, runs: Path, device: torch.device, say: Say) -> Result | None:
     """Run all stages below ``runs / settings.name``; returns the path of the weights and their figures on valid.
 
-    Of several processes started by torchrun, only the first returns a result.
+    Of several processes started by torchrun, only the first returns a result. Raises :class:`ConfigError` where the
+    folder holds another training, and :class:`OutputError` where it cannot be written to, both before the first stage.
     """
     with joined(device) as world:
         return _train(settings, runs, own_device(device), world, say if world.first else _silent)
@@ -91,7 +94,9 @@ def _train(settings: TrainingSettings, runs: Path, device: torch.device, world: 
     origin = origin_of(settings, collection)
     for stage in STAGES:
         check_origin(folder / stage, origin)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_place(folder)
+    if settings.landmarks or settings.teachers:
+        make_place(runs / CACHE)
     board = TensorBoard(folder if world.first else folder / f"process_{world.rank}", say)
     try:
         run = Run(settings, folder, device, world, collection, board, say, list(collection.names), origin)
@@ -130,7 +135,7 @@ def _stages(run: Run) -> Result | None:
         return _finish(run, network, valid, np.full((len(valid), LANDMARK_FEATURES), np.nan, np.float32))
 
     # landmarks, once, with the run-time code
-    cache = run.folder.parent / "cache"
+    cache = run.folder.parent / CACHE
     landmarks = _landmarks(run, pictures, cache, "train")
     valid_landmarks = _landmarks(run, valid, cache, "valid")
 
@@ -158,7 +163,7 @@ def _stages(run: Run) -> Result | None:
 
 
 def _taught(run: Run, pictures: Sequence[Still]) -> list[Still]:
-    settings, cache = run.settings, run.folder.parent / "cache"
+    settings, cache = run.settings, run.folder.parent / CACHE
     run.say(f"teachers: {', '.join(settings.teachers)}, {settings.teacher_share:.0%} of the votes")
     teachers = [Path(path) for path in settings.teachers]
     return soften(pictures, teachers, settings.teacher_share, run.collection.labels, cache, run.device)
@@ -259,10 +264,9 @@ def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: n
     readings = category_readings(probabilities, valid, run.collection.labels)
     metrics = report(readings.score, run.collection.rule, probabilities, valid)
     run.board.end(asdict(run.settings), readings, metrics["calibration_error"])
-    name = name_of(architecture, size)
-    path = run.folder / f"{name}.safetensors"
+    path = result_path(run.settings, run.folder.parent)
     facts = WeightFacts(
-        name=name,
+        name=path.stem,
         architecture=architecture,
         size=size,
         labels=run.collection.labels,
@@ -272,5 +276,11 @@ def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: n
         training_data=", ".join(dict.fromkeys(run.names)),
         metrics={"valid": metrics, "settings": asdict(run.settings)},
     )
-    save_weights(path, network, facts)
+    with writing(path):
+        save_weights(path, network, facts)
     return path, metrics
+
+
+def result_path(settings: TrainingSettings, runs: Path) -> Path:
+    """Where a training writes its weights, their JSON beside them. Raises :class:`ConfigError` as ``describe`` does."""
+    return runs / settings.name / f"{name_of(settings.architecture, settings.size)}.safetensors"

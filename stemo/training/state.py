@@ -14,19 +14,25 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stemo.errors import WeightsError
+from stemo.training.keeping import writing
 
 
 def save_state(path: Path, modules: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, facts: Any) -> None:
-    """Write modules, optimiser moments and ``facts`` (anything JSON can hold) to ``path``, atomically."""
+    """Write modules, optimiser moments and ``facts`` (anything JSON can hold) to ``path``, atomically.
+
+    Raises :class:`OutputError` where it cannot be written.
+    """
     tensors = {
         f"module/{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()
     }
     for place, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{place}/{key}": torch.as_tensor(value) for key, value in state.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.contiguous().clone() for key, value in tensors.items()}
     part = path.with_name(path.name + ".part")
-    save_file({key: value.contiguous().clone() for key, value in tensors.items()}, part, {"facts": json.dumps(facts)})
-    os.replace(part, path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, part, {"facts": json.dumps(facts)})
+        os.replace(part, path)
 
 
 def load_state(path: Path, modules: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer | None) -> Any:
