@@ -138,6 +138,65 @@ def test_an_existing_output_is_replaced_only_when_told_and_only_if_prepared(
 
 
 @pytest.mark.parametrize(
+    ("kept", "first"),
+    [
+        ("raw.zip", "raw.zip"),
+        ("train/Happy/mine.png", "train/Happy/mine.png"),
+        ("train/notes/a.txt", "train/notes"),
+        ("zzz/a.txt", "zzz"),
+    ],
+)
+def test_what_was_added_to_an_earlier_output_is_not_lost(
+    tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str], kept: str, first: str
+) -> None:
+    assert prepare(people, tmp_path / "out", "--split", "0.5,0.5") == 0
+    own = tmp_path / "out" / kept
+    own.parent.mkdir(exist_ok=True)
+    own.write_bytes(b"years of work")
+    capsys.readouterr()
+    refused(people, tmp_path / "out", "--overwrite")
+    error = capsys.readouterr().err
+    assert f"is not replaced: expected only what --prepare made, got {first!r} in it." in error
+    assert error.count("\n") == 1
+    assert own.read_bytes() == b"years of work"
+
+
+def test_data_inside_the_output_are_refused_as_a_file_too(
+    tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prepare(people, tmp_path / "out") == 0
+    raw = made_data.zipped(people)
+    shutil.move(raw, tmp_path / "out" / "raw.zip")
+    capsys.readouterr()
+    refused(tmp_path / "out" / "raw.zip", tmp_path / "out", "--overwrite")
+    assert "overlaps with data" in capsys.readouterr().err
+    assert (tmp_path / "out" / "raw.zip").is_file()
+
+
+@pytest.mark.parametrize("table", ["file,mine\nthesis.txt,1\n", "", "\udcff\udcfe"])
+def test_another_table_of_that_name_does_not_make_a_folder_ours(
+    tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    (mine / "splits.csv").write_bytes(table.encode("utf-8", "surrogateescape"))
+    refused(people, mine, "--overwrite")
+    assert "is not replaced: expected a folder that --prepare made (with splits.csv), got" in capsys.readouterr().err
+    assert (mine / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["out.old", "out.part"])
+def test_neighbours_of_the_output_stay(tmp_path: Path, people: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "thesis.txt").write_text("years of work")
+    assert prepare(people, tmp_path / "out") == 0
+    assert prepare(people, tmp_path / "out", "--overwrite") == 0
+    assert (tmp_path / name / "thesis.txt").read_text() == "years of work"
+    assert {path.name for path in tmp_path.iterdir()} == {"people", "out", name}
+
+
+@pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--split", "0.9,0.3"], "split '0.9,0.3' is no division"),

@@ -111,7 +111,7 @@ def _say_table(prepared: Prepared, splits: Sequence[str], say: Say) -> None:
 def _check_apart(data: Path, output: Path) -> None:
     """Raise :class:`ConfigError` where the output is the data, or holds it, or lies in it."""
     one, other = data.resolve(), output.resolve()
-    if one.is_dir() and (one == other or one in other.parents or other in one.parents):
+    if one.exists() and (one == other or one in other.parents or other in one.parents):
         raise ConfigError(
             f"output {str(output)!r} overlaps with data {str(data)!r}: expected two places, got one. Change --output."
         )

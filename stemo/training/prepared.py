@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def divide(
 def check_place(folder: Path, overwrite: bool) -> None:
     """Raise :class:`OutputError` where ``folder`` may not be written.
 
-    Only what an earlier run made is ever replaced.
+    Only what an earlier run made is ever replaced: a folder that holds anything else stays as it is.
     """
     if not folder.parent.is_dir():
         raise OutputError(f"output folder {str(folder.parent)!r} is missing: expected a folder. mkdir -p it first.")
@@ -67,28 +67,48 @@ def check_place(folder: Path, overwrite: bool) -> None:
             f"output {str(folder)!r} exists: expected a new name, got an existing one. "
             "Choose another --output or add --overwrite."
         )
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / TABLE).is_file()):
+    made = _made(folder)
+    if not folder.is_dir() or (any(folder.iterdir()) and not made):
         raise OutputError(
             f"output {str(folder)!r} is not replaced: expected a folder that --prepare made (with {TABLE}), got "
             "something else. Choose another --output."
         )
+    if foreign := sorted(_entries(folder) - made):
+        raise OutputError(
+            f"output {str(folder)!r} is not replaced: expected only what --prepare made, got {foreign[0]!r} in it. "
+            "Move that away, or choose another --output."
+        )
+
+
+def _made(folder: Path) -> set[str]:
+    """The paths below ``folder``, folders too, that an earlier run made by its own table; none without one."""
+    try:
+        with (folder / TABLE).open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            files = [PurePosixPath(row["file"]) for row in table if tuple(table.fieldnames or ()) == COLUMNS]
+    except (OSError, ValueError, csv.Error):
+        return set()
+    return {TABLE, *(str(path) for file in files for path in (file, *file.parents))} if files else set()
+
+
+def _entries(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
 def write_folder(prepared: Prepared, folder: Path) -> None:
     """Write ``folder/split/class/subject_number.png`` and ``folder/splits.csv``, complete or not at all.
 
-    Raises :class:`OutputError` when the disk refuses.
+    Raises :class:`OutputError` when the disk refuses, or what :func:`check_place` does not let go lies there by now.
     """
-    part = folder.with_name(folder.name + ".part")
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        _write(prepared, part)
-        _replace(part, folder)
+        # a name that nobody has: whatever lies beside the output is somebody's
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as own:
+            part = Path(own) / "new"
+            part.mkdir()
+            _write(prepared, part)
+            _replace(part, folder, Path(own) / "before")
     except OSError as error:
         raise OutputError(f"output {str(folder)!r} cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _write(prepared: Prepared, part: Path) -> None:
@@ -123,14 +143,18 @@ def _file_name(still: Still, used: Counter[str]) -> str:
     return f"{stem}_{used[stem]:05d}.png" if still.has_subject else f"{stem}-{used[stem]:02d}.png"
 
 
-def _replace(part: Path, folder: Path) -> None:
-    """Give ``part`` its final name; what lay there before goes only then."""
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(part, folder)
-    shutil.rmtree(old, ignore_errors=True)
+def _replace(part: Path, folder: Path, before: Path) -> None:
+    """Give ``part`` its final name, and what lay there the name ``before``; it stays where that fails."""
+    if not folder.exists():
+        os.replace(part, folder)
+        return
+    check_place(folder, overwrite=True)  # once more: the pictures took minutes
+    os.replace(folder, before)
+    try:
+        os.replace(part, folder)
+    except OSError:
+        os.replace(before, folder)
+        raise
 
 
 def _same_subject(stills: Sequence[Still]) -> list[tuple[int, int]]:
