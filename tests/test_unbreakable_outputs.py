@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
 import pytest
-from conftest import ROOT
+from conftest import ROOT, wait_until
 from fakes import ArraySource, CollectSink, FixedAnalyzer, FixedReader, FixedRecognizer, make_video, stamp
 
 from stemo.cli import main
@@ -123,8 +122,8 @@ def test_an_output_folder_removed_midway_is_one_line(
 ) -> None:
     def remove(frame: Frame) -> None:
         if frame.index == 5:
-            while not Path("out/out.mp4.part").stat().st_size:  # before its first frame, the video would begin anew
-                time.sleep(0.01)
+            # before its first frame, the video would begin anew in the new folder
+            wait_until(lambda: Path("out/out.mp4.part").stat().st_size > 0, "the video to begin")
             shutil.rmtree("out")
             if back:
                 Path("out").mkdir()
@@ -138,6 +137,21 @@ def test_an_output_folder_removed_midway_is_one_line(
     assert stage_threads() == []
     left = list((folder / "out").iterdir()) if back else []
     assert [path.name for path in left] in ([], ["out_meta.json"])
+
+
+def test_neither_the_source_nor_facts_of_another_run_are_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_video(tmp_path / "in.mp4")
+    (tmp_path / "out_meta.json").write_text("mine")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.chdir(tmp_path)
+    assert main(["--realtime", "--no-window", "--source", "in.mp4", "--record", "in.mp4", "--overwrite"]) == 2
+    assert "is the input" in capsys.readouterr().err
+    for command in (["--realtime", "--no-window", "--source"], ["--no-video", "--video"]):
+        assert main([*command, "in.mp4", "--output", "out"]) == 2
+        assert "'out_meta.json' exists" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 # --- Ctrl-C ---
