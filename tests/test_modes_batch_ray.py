@@ -67,3 +67,14 @@ def test_no_cluster_is_one_line(tmp_path: Path, fresh_weights: Path) -> None:
     assert (code, said) == (2, "")
     assert error.startswith("error: engine 'ray' found no cluster")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:port"])
+def test_a_cluster_that_does_not_answer_is_one_line(tmp_path: Path, fresh_weights: Path, address: str) -> None:
+    make_video(tmp_path / "a.mp4", frames=2)
+    flags = ("--video", "*.mp4", "--output", "out", "--weights", fresh_weights, "--engine", "ray")
+    code, said, error = run(tmp_path, *flags, RAY_ADDRESS=address)
+    assert (code, said) == (2, "")
+    assert error.startswith("error: engine 'ray' found no cluster: ")
+    assert f"no answer at RAY_ADDRESS {address!r}" in error
+    assert error.count("\n") == 1

@@ -7,14 +7,18 @@ Every machine of the cluster needs stemo, and sees the videos and the output fol
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from stemo.errors import ConfigError
 from stemo.modes.batch.engines import Outcomes
 from stemo.modes.batch.tasks import Outcome, Read, Task, read_task
 
 RETRIES = 2  # after a task's process or machine died
+ANSWER = 10.0  # seconds that a cluster has to answer at all
 PATIENCE = 30.0  # seconds that interrupted tasks have to keep what they computed
 
 
@@ -50,15 +54,31 @@ def _connect() -> Any:
         raise ConfigError(
             "engine 'ray' is not installed: expected the package ray, got none. Install it with: pip install '.[ray]'"
         ) from error
+    _check_answers(os.environ.get("RAY_ADDRESS", ""))
     try:
         ray.init(address="auto", logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).split(". ")[0].split("\n")[0].rstrip(".:")
-        raise ConfigError(
-            f"engine 'ray' found no cluster: expected one that is running, got: {reason}. "
-            "Start it with: ray start --head, or name it in RAY_ADDRESS."
-        ) from error
+        raise _no_cluster(reason) from error
     return ray
+
+
+def _check_answers(address: str) -> None:
+    """Raise :class:`ConfigError` where nobody listens at ``address``, for which Ray itself waits many minutes."""
+    named = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        if named.hostname and named.port:
+            socket.create_connection((named.hostname, named.port), timeout=ANSWER).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _no_cluster(f"no answer at RAY_ADDRESS {address!r}, {reason[:1].lower()}{reason[1:]}") from error
+
+
+def _no_cluster(reason: str) -> ConfigError:
+    return ConfigError(
+        f"engine 'ray' found no cluster: expected one that is running, got: {reason}. "
+        "Start it with: ray start --head, or name it in RAY_ADDRESS."
+    )
 
 
 def _gpus(ray: Any, task: Task) -> int:
