@@ -84,6 +84,20 @@ def test_sequences_train_as_sequences_where_the_set_holds_neutral(tmp_path: Path
     assert len(stills) == 8
 
 
+def test_sequences_of_nobody_known_are_held_back_one_by_one(tmp_path: Path) -> None:
+    root = made_data.sequences(tmp_path / "s")
+    rows = [f"{number:02d}, ,happy,S1/0.png S1/1.png" for number in range(20)]
+    made_data.lines(root / "labels.csv", ["sequence,subject,emotion,frames", *rows])
+    kept_apart = {f"{number:02d}" for number in range(20) if is_held_back(f"{number:02d}", 0.3)}
+    assert 0 < len(kept_apart) < 20
+    found = collect([root, Path("made")], 0.3, ("Happy", "Neutral"))
+    assert {sequence.name for sequence in found.held_back_sequences} == kept_apart
+    assert len(found.sequences) == 20 - len(kept_apart)
+    stills = collect([root, Path("made")], 0.3, ("Happy", "Surprise"))
+    assert {still.name.split("/")[0] for still in stills.held_back} == kept_apart
+    assert not kept_apart & {still.name.split("/")[0] for still in stills.train}
+
+
 def test_without_neutral_only_their_expressions_train(tmp_path: Path) -> None:
     labels = ("Happy", "Surprise")
     found = collect([made_data.sequences(tmp_path / "s"), Path("made")], 0.0, labels)

@@ -169,6 +169,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object], str]]
     ),
     "missing picture": (made_data.ferplus, lambda root: (root / "train/fer0000001.png").unlink(), "is missing"),
     "missing frame": (made_data.sequences, lambda root: (root / "S1/2.png").unlink(), r"'S1/2\.png' .* is missing"),
+    "no frames": (
+        made_data.sequences,
+        lambda root: made_data.lines(root / "labels.csv", ["sequence,subject,emotion,frames", "S1_1,S1,happy, "]),
+        r"sequence 'S1_1' of labels\.csv .* has no frames: expected names of pictures .*, got an empty cell\. Fill in",
+    ),
     "missing column": (
         made_data.sequences,
         lambda root: (root / "labels.csv").write_text("sequence,subject\na,b\n"),

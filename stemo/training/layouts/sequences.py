@@ -77,8 +77,15 @@ def _rows(archive: Archive) -> list[dict[str, str]]:
 def _sequence(archive: Archive, row: dict[str, str], label: int | None) -> LabelledSequence:
     available = set(archive.names())
     names = row["frames"].split()
+    if not names:
+        raise DataError(
+            f"sequence {row['sequence']!r} of labels.csv in {str(archive.path)!r} has no frames: expected names of "
+            "pictures with spaces between, got an empty cell. Fill in its frames, or remove its line."
+        )
     for name in names:
         if name not in available:
             raise DataError(f"image {name!r} of labels.csv is missing in {str(archive.path)!r}.")
     images = tuple(decode_picture(archive.read(name), name) for name in names)
-    return LabelledSequence(row["sequence"], images, label, row["subject"], groups_of_row(row))
+    # of a nobody each sequence is a person of its own: people are held back by their names
+    subject = row["subject"].strip() or row["sequence"]
+    return LabelledSequence(row["sequence"], images, label, subject, groups_of_row(row))
