@@ -14,8 +14,9 @@ from made_data import picture, zipped
 from stemo.errors import DataError
 from stemo.records import EMOTIONS
 from stemo.training.archives import open_archive
+from stemo.training.class_set import ClassSet
 from stemo.training.datasets import Still, hold
-from stemo.training.layouts import LAYOUTS, data_sets, layout_of, load_any, rule_of
+from stemo.training.layouts import LAYOUTS, data_sets, layout_of, load_any, open_data, rule_of
 
 EIGHT = (*EMOTIONS, "Contempt")
 # a made data set -> (what its layout holds, how its rule begins, label and split of every face)
@@ -119,6 +120,26 @@ def test_the_seven_leave_contempt_out(tmp_path: Path) -> None:
 
 def test_the_box_of_the_repository_is_cut_out(tmp_path: Path) -> None:
     assert {still.image.shape for still in load_any(made_data.repository(tmp_path), EIGHT)} == {(40, 40, 3)}
+
+
+def test_a_table_of_clips_without_a_header_keeps_every_category(tmp_path: Path) -> None:
+    root = made_data.ferv39k(tmp_path / "set")
+    for clip in ("Action/Contempt/0267", "Action/bored/0268"):
+        for frame in range(3):
+            picture(root / "2_ClipsforFaceCrop" / clip / f"{frame}.jpg", seed=frame)
+    table = root / "4_setups/All_scenes/train_All.csv"
+    rows = ["Action/Contempt/0267 Contempt", "Action/bored/0268 bored", "Action/Angry/0010 Angry"]
+    made_data.lines(table, rows)
+    labels = ("Angry", "Contempt", "bored", "Neutral")
+    train = ("train", "train", "train", "test")
+    assert named(load_any(root, labels), labels) == set(zip(labels, train, strict=True))
+    _, left_out = ClassSet().stills(open_data(root).faces())
+    assert left_out == {"Contempt": 3, "bored": 3}
+    made_data.lines(table, ["place annotation", "Action/Angry/0010 Angry"])
+    assert named(load_any(root), EMOTIONS) == {("Angry", "train"), ("Neutral", "test")}
+    made_data.lines(table, ["Action/Angry/0010 Angry", "Action/bored/9 bored"])
+    with pytest.raises(DataError, match=r"clip 'Action/bored/9' of .*train_All\.csv line 2 is missing"):
+        load_any(root)
 
 
 def test_people_are_known_by_file_names_that_name_people(tmp_path: Path) -> None:
@@ -271,8 +292,6 @@ def test_pictures_beyond_the_limit_stay_on_disk(tmp_path: Path) -> None:
     archive = open_archive(tmp_path)
     layout = layout_of(archive)
     assert layout is not None
-    from stemo.training.class_set import ClassSet
-
     lazy, _ = ClassSet().stills(layout.faces(archive))
     assert all(callable(still.picture) for still in lazy)
     held = hold(lazy, most=2 * 48 * 48 * 3)

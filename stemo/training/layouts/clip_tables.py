@@ -27,13 +27,17 @@ RULE = "clips, {k} classes: a table names the class of each clip, which its fram
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a table: what it calls the clip, its label as written, split and subject where they are told."""
+    """A line of a table: what it calls the clip, its label as written, split and subject where they are told.
+
+    ``heading`` marks a line that may be no clip at all: the first one of a table without known columns.
+    """
 
     clip: str
     label: str
     split: str
     subject: str
     where: str
+    heading: bool = False
 
 
 def has_clip_tables(archive: Archive) -> bool:
@@ -43,7 +47,8 @@ def has_clip_tables(archive: Archive) -> bool:
         rows = read_rows(archive, table)
         if rows:
             places = places or _places(archive)
-            if _find(places, rows[0].clip):
+            clips = [row.clip for row in rows[: 1 + rows[0].heading]]
+            if any(_find(places, clip) for clip in clips):
                 return True
     return False
 
@@ -55,6 +60,8 @@ def table_faces(archive: Archive) -> Iterator[LabelledFace]:
     for table in _tables(archive):
         for row in read_rows(archive, table):
             place = _find(places, row.clip)
+            if place is None and row.heading:
+                continue
             if place is None:
                 raise DataError(
                     f"clip {row.clip!r} of {row.where} is missing in {str(archive.path)!r}. Check its folder."
@@ -79,14 +86,25 @@ def read_rows(archive: Archive, table: str) -> list[Row]:
     places = [_column(header, known) for known in (CLIP_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, SUBJECT_COLUMNS)]
     split = _split_of(table)
     if places[0] is None or places[1] is None:
-        # no header: the clip stands first and the label last, DFEW's frame count perhaps between them
-        bare = [Row(row[0], row[-1], split, "", f"{table} line {n}") for n, row in enumerate(cells, 1) if len(row) > 1]
-        return [row for row in bare if _is_label(row.label)]
+        return _bare_rows(table, cells, split)
     found = []
     for number, row in enumerate(cells[1:], 2):
         clip, label, own_split, subject = (row[at].strip() if at is not None and at < len(row) else "" for at in places)
         found.append(Row(clip, label, own_split or split, subject, f"{table} line {number}"))
     return found
+
+
+def _bare_rows(table: str, cells: Sequence[Sequence[str]], split: str) -> list[Row]:
+    """The clips of a table without a header; none where no line ends in a number or one of stemo's categories."""
+    found = []
+    for number, row in enumerate(cells, 1):
+        if len(row) > 1:
+            # the clip stands first and the label last, DFEW's frame count perhaps between them
+            clip, label = row[0].strip(), row[-1].strip()
+            heading = number == 1 and not _is_label(label)
+            found.append(Row(clip, label, split, "", f"{table} line {number}", heading))
+    # a category of somebody's own does not tell a table of clips, but belongs to one
+    return found if any(_is_label(row.label) for row in found) else []
 
 
 def emotion_of(row: Row) -> str:
