@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from stemo.errors import ConfigError
 
@@ -85,13 +86,32 @@ class Settings:
     training: TrainingSettings = TrainingSettings()
 
 
+Range: TypeAlias = tuple[str, Callable[[float], bool]]  # in words, and whether a number lies in it
+
+COUNT: Range = ("1 or more", lambda value: value >= 1)
+AMOUNT: Range = ("0 or more", lambda value: 0 <= value < math.inf)
+RATE: Range = ("a number above 0", lambda value: 0 < value < math.inf)
+SHARE: Range = ("0 to 1", lambda value: 0 <= value <= 1)
+PIXELS: Range = ("32 or more", lambda value: value >= 32)  # at 16 nothing is left to normalise a batch of one by
+TRAINING_RANGES: dict[str, Range] = {
+    **dict.fromkeys(("batch", "views"), COUNT),
+    **dict.fromkeys(("epochs", "clip_epochs", "joint_epochs", "patience", "frozen"), AMOUNT),  # no epoch: no stage
+    **dict.fromkeys(("weight_decay", "mixup", "category_weight", "valence_weight", "arousal_weight"), AMOUNT),
+    **dict.fromkeys(("small_share", "teacher_share", "clip_teacher_share", "prior_strength"), SHARE),
+    **dict.fromkeys(("small_size", "full_size"), PIXELS),
+    "lr": RATE,
+    "held_back": ("0 to less than 1", lambda value: 0 <= value < 1),
+    "seed": ("0 to 4294967295", lambda value: 0 <= value < 2**32),  # what NumPy's older generator takes
+}
+
 Section = TypeVar("Section", RecognitionSettings, TrainingSettings)
 
 
 def load_settings(path: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
     """Settings from a YAML file with the sections ``recognition`` and ``training``, overridden by ``flags``.
 
-    Raises :class:`ConfigError` naming every unknown key (with a did-you-mean) and every value of a wrong type.
+    Raises :class:`ConfigError` naming every unknown key (with a did-you-mean), every value of a wrong type and every
+    number of the training that is out of range.
     """
     faults: list[str] = []
     raw = _read(path) if path else {}
@@ -100,6 +120,7 @@ def load_settings(path: Path | None = None, flags: Mapping[str, Mapping[str, Any
     flags = flags or {}
     recognition = _section(RecognitionSettings, raw.get("recognition"), flags.get("recognition", {}), faults)
     training = _section(TrainingSettings, raw.get("training"), flags.get("training", {}), faults)
+    faults += _out_of_range(training)
     if faults:
         where = f"config {str(path)!r}" if path else "settings"
         raise ConfigError(f"{where}: " + "; ".join(faults))
@@ -147,6 +168,16 @@ def _section(kind: type[Section], raw: Any, flags: Mapping[str, Any], faults: li
         else:
             accepted[key] = fitted
     return kind(**accepted)
+
+
+def _out_of_range(training: TrainingSettings) -> list[str]:
+    """What is wrong with numbers that would stop a training, perhaps only after hours."""
+    given = [(key, getattr(training, key), *known) for key, known in TRAINING_RANGES.items()]
+    return [
+        f"{key} {value!r} is out of range: expected {words}, got {value!r}"
+        for key, value, words, fits in given
+        if not fits(value)
+    ]
 
 
 _MISFIT = object()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stemo.config import RecognitionSettings, Settings, TrainingSettings, did_you_mean, load_settings
+from stemo.config import TRAINING_RANGES, RecognitionSettings, Settings, TrainingSettings, did_you_mean, load_settings
 from stemo.errors import ConfigError
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -85,15 +86,66 @@ def test_a_wrong_type_is_named(tmp_path: Path, section: str, key: str, value: ob
     assert f"{key} {value!r} has a wrong type: expected {expected}" in text
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("batch", 0, "1 or more"),
+        ("views", 0, "1 or more"),
+        ("epochs", -1, "0 or more"),
+        ("clip_epochs", -1, "0 or more"),
+        ("joint_epochs", -1, "0 or more"),
+        ("patience", -1, "0 or more"),
+        ("frozen", -1, "0 or more"),
+        ("lr", 0.0, "a number above 0"),
+        ("lr", math.inf, "a number above 0"),
+        ("weight_decay", -1e-4, "0 or more"),
+        ("mixup", -0.1, "0 or more"),
+        ("mixup", math.nan, "0 or more"),
+        ("category_weight", -1.0, "0 or more"),
+        ("valence_weight", -1.0, "0 or more"),
+        ("arousal_weight", -1.0, "0 or more"),
+        ("small_size", 31, "32 or more"),
+        ("full_size", 0, "32 or more"),
+        ("small_share", 1.1, "0 to 1"),
+        ("teacher_share", 1.1, "0 to 1"),
+        ("clip_teacher_share", -0.1, "0 to 1"),
+        ("prior_strength", 2.0, "0 to 1"),
+        ("held_back", 1.0, "0 to less than 1"),
+        ("seed", -1, "0 to 4294967295"),
+    ],
+)
+def test_a_training_number_out_of_range_is_named(tmp_path: Path, key: str, value: float, expected: str) -> None:
+    said = f"{key} {value!r} is out of range: expected {expected}, got {value!r}"
+    assert said in fault(write(tmp_path, yaml.safe_dump({"training": {key: value}})))
+    assert said in fault(None, {"training": {key: value}})
+
+
+def test_the_ends_of_every_range_are_accepted() -> None:
+    least = {"batch": 1, "views": 1, "small_size": 32, "full_size": 32, "lr": 1e-9}
+    numbers = {key for key, value in asdict(TrainingSettings()).items() if type(value) in (int, float)}
+    assert numbers == set(TRAINING_RANGES)
+    zeros: dict[str, Any] = {**dict.fromkeys(numbers, 0), **least}
+    assert load_settings(None, {"training": zeros}).training == TrainingSettings(**zeros)
+    shares: dict[str, Any] = {
+        "small_share": 1.0,
+        "teacher_share": 1.0,
+        "clip_teacher_share": 1.0,
+        "prior_strength": 1.0,
+    }
+    assert load_settings(None, {"training": shares}).training == TrainingSettings(**shares)
+
+
 def test_data_may_be_one_path_or_several(tmp_path: Path) -> None:
     assert load_settings(write(tmp_path, "training: {data: one}\n")).training.data == ("one",)
     assert load_settings(write(tmp_path, "training: {data: [one, two]}\n")).training.data == ("one", "two")
 
 
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
-    path = write(tmp_path, "reading: {}\nrecognition: {face: 2, smoothing: many}\ntraining: {lr: fast, 7: 8}\n")
+    path = write(
+        tmp_path, "reading: {}\nrecognition: {face: 2, smoothing: many}\ntraining: {lr: fast, 7: 8, views: 0}\n"
+    )
     text = fault(path)
-    for part in ("'reading'", "'face'", "smoothing 'many'", "lr 'fast'", "'7'", repr(str(path))):
+    for part in ("'reading'", "'face'", "smoothing 'many'", "lr 'fast'", "'7'", "views 0 is out", repr(str(path))):
         assert part in text
 
 

@@ -87,6 +87,15 @@ def test_a_place_that_nothing_can_be_kept_in_is_one_line(
     assert f"'{blocked}" in error
 
 
+def test_numbers_out_of_range_are_said_before_data_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    error = refused(capsys, "--batch", "0", "--epochs", "-1", data=["nowhere"], views=0, mixup=-0.1)
+    assert "batch 0 is out of range: expected 1 or more, got 0" in error
+    assert "epochs -1 is out of range: expected 0 or more, got -1" in error
+    assert "views 0" in error
+    assert "mixup -0.1" in error
+    assert not Path("runs").exists()
+
+
 @pytest.mark.slow
 def test_the_result_is_copied_and_its_own_place_is_no_conflict(capsys: pytest.CaptureFixture[str]) -> None:
     assert train("--weights", "mine.safetensors") == 0
