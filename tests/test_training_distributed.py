@@ -1,4 +1,4 @@
-"""Two processes over gloo train the same network as one."""
+"""Two processes over gloo train the same network as one, and both the same."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ from stemo.training.spatial_stage import train_spatial
 from test_training_stages import ListBoard, made_stills, settings
 torch.manual_seed(0)
 torch.set_num_threads(1)
-encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 5, 4), torch.nn.ReLU())
+norm = torch.nn.BatchNorm2d(8) if {norm} else torch.nn.Identity()
+encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 5, 4), norm, torch.nn.ReLU())
 network = FrameNetwork(encoder, 8)
 network.head.drop.p = 0.0  # the only chance that processes do not share
 with joined(torch.device("cpu")) as world:
-    train_spatial(network, made_stills(70), made_stills(21, 9), settings(2), Path({out!r}) / "state",
-                  ListBoard(), torch.device("cpu"), world)
-    torch.save({{k: v for k, v in network.state_dict().items()}}, Path({out!r}) / f"{{world.rank}}.pt")
+    valid = made_stills(21 if world.first else 8, 9)  # so that the accuracies differ
+    top = train_spatial(network, made_stills(70), valid, settings(2), Path({out!r}) / "state",
+                        ListBoard(), torch.device("cpu"), world)
+    torch.save({{**network.state_dict(), "top": torch.tensor(top)}}, Path({out!r}) / f"{{world.rank}}.pt")
 """
 
 
-def train(folder: Path, processes: int) -> list[dict[str, torch.Tensor]]:
+def train(folder: Path, processes: int, *, norm: bool = False) -> list[dict[str, torch.Tensor]]:
     folder.mkdir()
     script = folder / "train.py"
-    script.write_text(TRAIN.format(root=str(ROOT), tests=str(ROOT / "tests"), out=str(folder)))
+    script.write_text(TRAIN.format(root=str(ROOT), tests=str(ROOT / "tests"), out=str(folder), norm=norm))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [*launcher, str(script)] if processes > 1 else [sys.executable, str(script)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -53,6 +55,23 @@ def test_two_processes_train_like_one(tmp_path: Path) -> None:
     for name, value in alone.items():
         torch.testing.assert_close(first[name], value, atol=2e-3, rtol=2e-2)
         assert torch.equal(first[name], second[name]), name
+
+
+@pytest.mark.slow
+def test_processes_agree_on_the_statistics_of_norms_and_on_the_accuracy(tmp_path: Path) -> None:
+    first, second = train(tmp_path / "two", 2, norm=True)
+    assert 0 < first["top"] < 1
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def test_one_process_agrees_with_itself() -> None:
+    norm = torch.nn.BatchNorm2d(2)
+    World().agree_on_buffers(norm)
+    assert World().agreed(0.3, torch.device("cpu")) == 0.3
+    assert norm.running_var is not None
+    assert norm.running_var.tolist() == [1.0, 1.0]
 
 
 def test_shares_are_equal_and_whole() -> None:

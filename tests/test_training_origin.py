@@ -10,18 +10,19 @@ from typing import Any
 
 import made_data
 import pytest
+import torch
 import yaml
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from stemo.cli import main
-from stemo.training.state import epochs_done
+from stemo.training.state import epochs_done, read_facts
 
 SETTINGS: dict[str, Any] = {
     **{"data": ["made"], "name": "r", "size": "tiny", "epochs": 1, "clip_epochs": 1, "joint_epochs": 0},
     **{"batch": 28, "small_size": 32, "full_size": 32, "views": 1, "landmarks": False},
 }
 Train = Callable[..., int]
+ANEW = "{}: begins anew, as the stage before it has changed\n"
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +52,23 @@ def trained(**changes: Any) -> int:
 
 def contents() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(Path("runs/r").glob("*.safetensors")) if path.is_file()}
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
+    """Let ``change`` alter the tensors and the facts of the checkpoint ``path``."""
+    tensors, facts = load_file(path), read_facts(path)
+    change(tensors, facts)
+    save_file(tensors, path, {"facts": json.dumps(facts)})
+
+
+def better(part: str) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    """Other best weights in ``part`` of a network, as more epochs would find them."""
+
+    def change(tensors: dict[str, Any], _: dict[str, Any]) -> None:
+        chosen = [name for name in tensors if name.startswith(f"module/best/{part}") and name.endswith("weight")]
+        tensors[chosen[0]] *= 1.25
+
+    return change
 
 
 def refused(train: Train, capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
@@ -127,11 +145,12 @@ def test_weights_to_start_from_may_be_moved_but_not_change(train: Train, capsys:
     assert "got start_from 'sha256 " in refused(train, capsys, start_from="two.safetensors")
 
 
-def test_more_epochs_of_the_same_training_go_on(train: Train) -> None:
+def test_more_epochs_of_the_same_training_go_on(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     Path("runs/r/clips.safetensors").unlink()
     assert train(epochs=2, patience=3, clip_epochs=2, data=["made"], classes=[]) == 0
     assert epochs_done(Path("runs/r/spatial.safetensors")) == 2
     assert epochs_done(Path("runs/r/clips.safetensors")) == 2
+    assert "begins anew" not in capsys.readouterr().out
 
 
 def test_what_only_later_stages_use_leaves_the_first_one_valid(
@@ -147,14 +166,58 @@ def test_what_only_later_stages_use_leaves_the_first_one_valid(
     assert Path("runs/r/spatial.safetensors").read_bytes() == before
 
 
+def test_clips_begin_anew_where_the_spatial_stage_has_changed(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    rewrite(Path("runs/r/spatial.safetensors"), better("encoder."))
+    for times in (1, 0):
+        assert train() == 0
+        assert capsys.readouterr().out.count(ANEW.format("clips")) == times
+        wanted = load_file("runs/r/spatial.safetensors")
+        got = load_file("runs/r/stemo_tiny.safetensors")
+        for name in [name for name in wanted if name.startswith("module/best/encoder.")]:
+            value = got[name.replace("module/best/encoder.", "spatial.")]
+            assert torch.equal(value, wanted[name].to(value.dtype)), name
+    assert epochs_done(Path("runs/r/clips.safetensors")) == 1
+
+
+def test_more_epochs_of_both_stages_begin_the_clips_anew(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    rewrite(Path("runs/r/spatial.safetensors"), better("encoder."))
+    assert train(clip_epochs=2) == 0
+    assert capsys.readouterr().out.count(ANEW.format("clips")) == 1
+    spatial, clips = (load_file(f"runs/r/{stage}.safetensors") for stage in ("spatial", "clips"))
+    for name, value in clips.items():
+        if name.startswith("module/best/spatial."):
+            assert torch.equal(value, spatial[name.replace("spatial.", "encoder.", 1)]), name
+
+
+def test_the_joint_stage_begins_anew_where_the_clips_have_changed(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(joint_epochs=1) == 0
+    before = Path("runs/r/joint.safetensors").read_bytes()
+    assert train(joint_epochs=1) == 0
+    assert Path("runs/r/joint.safetensors").read_bytes() == before
+    assert "begins anew" not in capsys.readouterr().out
+    rewrite(Path("runs/r/clips.safetensors"), better("landmark."))
+    assert train(joint_epochs=1) == 0
+    out = capsys.readouterr().out
+    assert out.count(ANEW.format("joint")) == out.count("begins anew") == 1
+    assert Path("runs/r/joint.safetensors").read_bytes() != before
+
+
+def test_checkpoints_that_do_not_say_what_they_rest_on_are_taken(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(Path("runs/r/clips.safetensors"), lambda _, facts: facts["origin"].pop("rests_on"))
+    rewrite(Path("runs/r/spatial.safetensors"), better("encoder."))
+    before = Path("runs/r/clips.safetensors").read_bytes()
+    assert train() == 0
+    assert Path("runs/r/clips.safetensors").read_bytes() == before
+    assert "begins anew" not in capsys.readouterr().out
+
+
 def test_checkpoints_of_before_say_nothing_and_are_taken(train: Train) -> None:
     for path in (Path("runs/r/spatial.safetensors"), Path("runs/r/clips.safetensors")):
-        with safe_open(path, "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            facts = json.loads(file.metadata()["facts"])
-        del facts["origin"]
-        save_file(tensors, path, {"facts": json.dumps(facts)})
+        rewrite(path, lambda _, facts: facts.pop("origin"))
     assert train(seed=7) == 0
     assert train(seed=7, epochs=2) == 0  # goes on, and from here on says what it is
-    with safe_open("runs/r/spatial.safetensors", "pt") as file:
-        assert json.loads(file.metadata()["facts"])["origin"]["seed"] == 7
+    assert read_facts(Path("runs/r/spatial.safetensors"))["origin"]["seed"] == 7

@@ -62,7 +62,8 @@ def train_clips(
 ) -> float:
     """Train all but the spatial stream in place, to the averaged weights that are best on ``valid`` (one view each).
 
-    Returns the valid accuracy in [0, 1]. Continues from ``checkpoint`` where it exists, which says its ``origin``.
+    Returns the valid accuracy in [0, 1]. Continues from ``checkpoint`` where it exists and rests on the same spatial
+    stream as ``origin``, which it says.
     """
     network.to(device)
     for name in FROZEN:

@@ -39,6 +39,20 @@ class World:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return nn.parallel.DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
 
+    def agreed(self, value: float, device: torch.device) -> float:
+        """The first process's ``value``, in every process; ``device`` is what they train on."""
+        if self.size == 1:
+            return value
+        known = torch.tensor(value, dtype=torch.float64, device=device)
+        distributed.broadcast(known, 0)
+        return known.item()
+
+    def agree_on_buffers(self, network: nn.Module) -> None:
+        """Give the buffers of ``network`` the first process's values: on CPUs each has norms of its own pictures."""
+        if self.size > 1:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, 0)
+
 
 ALONE = World()
 

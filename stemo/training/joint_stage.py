@@ -58,8 +58,8 @@ def train_joint(
 ) -> float:
     """Fine-tune ``network`` in place; keeps the weights it came with where none are better by what ``read`` reads.
 
-    ``landmarks`` (n 205) belong to ``stills``. Returns the best accuracy. Continues from ``checkpoint``,
-    which says its ``origin``.
+    ``landmarks`` (n 205) belong to ``stills``. Returns the best accuracy. Continues from ``checkpoint`` where it exists
+    and rests on the same weights as ``origin``, which it says.
     """
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay)

@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import torch
+from torch import nn
+
 from stemo.config import TrainingSettings
 from stemo.errors import ConfigError
 from stemo.network.checkpoint import read_weights
@@ -20,6 +23,7 @@ from stemo.training.state import read_facts
 
 Origin: TypeAlias = Mapping[str, Any]  # by the name of a setting, or of what else changes the result
 ORIGIN = "origin"  # its name among the facts of a checkpoint
+RESTS_ON = "rests_on"  # in the origin of a later stage: the weights that the stage before it found
 # more or fewer epochs over the same state are the same training; data and classes are described by what was found
 LEFT_OUT = frozenset({"name", "epochs", "clip_epochs", "joint_epochs", "patience", "data", "classes"})
 AFTER_STILLS = frozenset({"clip_teacher_share", "views", "landmarks"})  # settings that the first stage never sees
@@ -45,6 +49,26 @@ def origin_of(settings: TrainingSettings, collection: Collection) -> Origin:
 def of_stills(origin: Origin) -> Origin:
     """The part of ``origin`` that the stage on stills depends on."""
     return {name: value for name, value in origin.items() if name not in AFTER_STILLS}
+
+
+def resting_on(origin: Origin, network: nn.Module) -> Origin:
+    """``origin`` of a stage that begins with the weights of ``network``, known by a digest of their bits."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(repr((name, value.dtype, tuple(value.shape))).encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return {**origin, RESTS_ON: f"sha256 {digest.hexdigest()[:12]}"}
+
+
+def rests_on_another(checkpoint: Path, origin: Origin) -> bool:
+    """Whether ``checkpoint`` exists and says that its stage began with other weights than ``origin`` does.
+
+    What it does not say, as in :func:`check_origin`, cannot differ. Raises :class:`WeightsError` where it cannot be
+    read.
+    """
+    if RESTS_ON not in origin or not checkpoint.exists():
+        return False
+    return read_facts(checkpoint).get(ORIGIN, {}).get(RESTS_ON, origin[RESTS_ON]) != origin[RESTS_ON]
 
 
 def check_origin(checkpoint: Path, origin: Origin) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Generic
 import torch
 
 from stemo.training.optim import Module, WeightAverage
-from stemo.training.origin import ORIGIN, Origin
+from stemo.training.origin import ORIGIN, Origin, rests_on_another
 from stemo.training.state import load_state, save_state
 
 
@@ -18,7 +18,8 @@ class Progress(Generic[Module]):
 
     ``decay`` is that of the averaged weights (:class:`WeightAverage`), ``top`` the best accuracy in [0, 1] so far and
     ``waited`` the number of epochs since. ``origin`` is written down with every epoch; whether ``checkpoint`` is of the
-    same one is :func:`check_origin`'s to say.
+    same one is :func:`check_origin`'s to say. One that rests on other weights (:func:`rests_on_another`) is not gone on
+    from, and replaced by the first :meth:`save`.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Progress(Generic[Module]):
         self._origin = origin or {}
         self._best = WeightAverage(network, 0.0).module
         self._modules = {"network": network, "average": self.average.module, "best": self._best}
-        if checkpoint.exists():
+        if checkpoint.exists() and not rests_on_another(checkpoint, self._origin):
             self._resume()
 
     def judge(self, accuracy: float) -> None:

@@ -1,6 +1,7 @@
 """One training run: spatial stream, then clips, then a short joint fine-tuning, calibration and the final weights.
 
-Each stage keeps a checkpoint in the run's folder and continues from it; a finished stage is skipped.
+Each stage keeps a checkpoint in the run's folder and continues from it; a finished stage is skipped. Where the stage
+before it has found other weights since, it begins anew.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from stemo.training.keeping import make_place, writing
 from stemo.training.landmark_cache import landmark_cache
 from stemo.training.layouts.sequences import sequence_stills
 from stemo.training.metrics import CategoryReadings
-from stemo.training.origin import Origin, check_origin, of_stills, origin_of
+from stemo.training.origin import Origin, check_origin, of_stills, origin_of, resting_on, rests_on_another
 from stemo.training.spatial_stage import SpatialSettings, train_spatial
 from stemo.training.starting import start
 from stemo.training.state import epochs_done, load_state
@@ -158,7 +159,8 @@ def _stages(run: Run) -> Result | None:
         seed=run.settings.seed,
     )
     network.spatial.freeze(run.settings.frozen)
-    train_joint(network, pictures, landmarks, read, joint, run.folder / JOINT, run.board, run.device, run.origin)
+    origin = _origin_after(run, network, JOINT)
+    train_joint(network, pictures, landmarks, read, joint, run.folder / JOINT, run.board, run.device, origin)
     return _finish(run, network, valid, valid_landmarks)
 
 
@@ -217,7 +219,8 @@ def _clips(
     if not run.settings.clip_epochs:
         return
     checkpoint = run.folder / CLIPS
-    if epochs_done(checkpoint) >= run.settings.clip_epochs:
+    origin = _origin_after(run, network.spatial, CLIPS)
+    if epochs_done(checkpoint) >= run.settings.clip_epochs and not rests_on_another(checkpoint, origin):
         load_state(checkpoint, {"best": network}, None)
         return
     settings = ClipSettings(
@@ -251,7 +254,15 @@ def _clips(
     labels = labels_of(valid)
     plan = join(plans)
     run.board.clips([still.image for still in pictures], plan.pictures, SMALL_MOTION)
-    train_clips(network, bank, plan, known, labels, settings, checkpoint, run.board, run.device, run.origin)
+    train_clips(network, bank, plan, known, labels, settings, checkpoint, run.board, run.device, origin)
+
+
+def _origin_after(run: Run, network: nn.Module, stage: str) -> Origin:
+    """The origin of ``stage``, which begins with ``network``; says where its checkpoint began with another."""
+    origin = resting_on(run.origin, network)
+    if rests_on_another(run.folder / stage, origin):
+        run.say(f"{Path(stage).stem}: begins anew, as the stage before it has changed")
+    return origin
 
 
 def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: np.ndarray) -> Result:

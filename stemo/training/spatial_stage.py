@@ -78,9 +78,9 @@ def train_spatial(
 ) -> float:
     """Train ``network`` in place to its averaged, best-on-valid weights; returns the valid accuracy in [0, 1].
 
-    With a ``world`` of several processes each takes its share of every batch; the first one shows and saves. Continues
-    from ``checkpoint`` where it exists: every epoch draws from its own seed, so the continuation is the same as an
-    uninterrupted run. The checkpoint says its ``origin``.
+    With a ``world`` of several processes each takes its share of every batch; the first one judges, shows and saves.
+    Continues from ``checkpoint`` where it exists: every epoch draws from its own seed, so the continuation is the same
+    as an uninterrupted run. The checkpoint says its ``origin``.
     """
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay, settings.optimiser)
@@ -95,9 +95,11 @@ def train_spatial(
         loss, norms = _epoch(
             shared, network, average, optimiser, schedule, train, settings, progress.epoch, device, world
         )
+        world.agree_on_buffers(average.module)
         readings = read_stills(average.module, valid, input_size(1.0, settings), device, settings.labels)
-        progress.judge(readings.score.accuracy)
-        schedule.observe(readings.score.accuracy)
+        accuracy = world.agreed(readings.score.accuracy, device)
+        progress.judge(accuracy)
+        schedule.observe(accuracy)
         if world.first:
             speed = len(train) / (time.monotonic() - started)
             done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
