@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from stemo.config import RecognitionSettings, Settings, TrainingSettings
 from stemo.errors import ConfigError, DataError, OutputError, WeightsError
 from stemo.faces.detection import open_detectors
 from stemo.modes.demo import load_photograph
-from stemo.modes.train_detector import run_train_detector
+from stemo.modes.train_detector import check_target, make_folder, run_train_detector
 from stemo.training.detector import picture_size
 from stemo.training.face_boxes import BoxedPicture, label_file, load_face_boxes
 
@@ -173,10 +174,52 @@ def test_what_cannot_be_started_from_or_written_is_said_before_work(
     (tmp_path / "taken.pt").touch()
     with pytest.raises(OutputError, match="--overwrite"):
         run(weights="taken.pt")
+    (tmp_path / "folder.pt").mkdir()
+    with pytest.raises(OutputError, match=r"^output 'folder\.pt' is a folder"):
+        run(weights="folder.pt")
+    with pytest.raises(OutputError, match=r"^output folder 'none' is missing"):
+        run(weights="none/out.pt")
     (tmp_path / "runs" / "old" / "weights").mkdir(parents=True)
     with pytest.raises(OutputError, match="earlier training"):
         run(name="old")
+    (tmp_path / "runs" / "file").write_text("no folder")
+    with pytest.raises(OutputError, match=r"^file 'runs/file' cannot be written: .* got File exists\."):
+        run(name="file")
+    with pytest.raises(ConfigError, match=r"^epochs 0 is out of range: expected 1 or more"):
+        run_train_detector(data, Settings(training=TrainingSettings(epochs=0)), None, None, False, said.append)
     assert said == []
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root and Windows write to folders without permission")
+def test_a_folder_without_permission_is_said_before_work(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match=r"is not writable: .*Choose another --weights\."):
+            check_target(str(tmp_path / "face.pt"), overwrite=False)
+        with pytest.raises(OutputError, match="cannot be written: expected a place to write to, got Permission denied"):
+            make_folder(tmp_path / "run", overwrite=False)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("name", ["events.out.tfevents.1.host.2.0", "spatial.safetensors"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_run_of_another_training_stays_as_it_is(tmp_path: Path, name: str, overwrite: bool) -> None:
+    (tmp_path / name).write_bytes(b"hours of work")
+    with pytest.raises(OutputError, match=r"^run '.*' is no detector's: expected a new name, got [^\n]*--name\.$"):
+        make_folder(tmp_path, overwrite)
+    assert (tmp_path / name).read_bytes() == b"hours of work"
+
+
+def test_a_detectors_own_curves_are_replaced_only_when_asked(tmp_path: Path) -> None:
+    curves = tmp_path / "events.out.tfevents.1.host.2.0"
+    (tmp_path / "weights").mkdir()
+    curves.touch()
+    with pytest.raises(OutputError, match="earlier training"):
+        make_folder(tmp_path, overwrite=False)
+    assert curves.exists()
+    make_folder(tmp_path, overwrite=True)
+    assert not curves.exists()
 
 
 @pytest.mark.slow

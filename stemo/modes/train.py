@@ -54,7 +54,7 @@ def check_target(weights: str | None, result: Path, overwrite: bool) -> Path | N
     if target.suffix != ENDING:
         got = repr(target.suffix) if target.suffix else "no ending"
         raise OutputError(f"weights {weights!r} cannot be written: expected a name ending in {ENDING}, got {got}.")
-    with _said_of_weights():
+    with said_of_weights():
         for path in _both(target):
             check_place(path, overwrite)
     return target
@@ -63,7 +63,7 @@ def check_target(weights: str | None, result: Path, overwrite: bool) -> Path | N
 def _copy(result: Path, target: Path) -> Path:
     """Copy the weights and their JSON; both are complete before either gets its name."""
     files: list[Pending] = []
-    with _said_of_weights():
+    with said_of_weights():
         try:
             for source, path in zip(_both(result), _both(target), strict=True):
                 files.append(Pending(path, overwrite=True))
@@ -83,7 +83,7 @@ def _both(weights: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def _said_of_weights() -> Iterator[None]:
+def said_of_weights() -> Iterator[None]:
     """Let errors of outputs name the flag that a training's result has."""
     try:
         yield

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from stemo.config import Settings
 from stemo.errors import ConfigError, OutputError
-from stemo.modes.train import RUNS
+from stemo.modes.train import ENDING, RUNS, said_of_weights
+from stemo.output.pending import Pending, check_place, failed
 
 NAME = "face_detector"
+EVENTS = "events.out.tfevents.*"
 
 
 def run_train_detector(
@@ -25,6 +27,8 @@ def run_train_detector(
     from stemo.training.detector import DetectorSettings, train_detector
     from stemo.training.face_boxes import load_face_boxes
 
+    if not settings.training.epochs:
+        raise ConfigError("epochs 0 is out of range: expected 1 or more for a detector, got 0. Pass --epochs 1")
     start = check_start(settings.recognition.face_weights)
     target = check_target(weights, overwrite)
     device = choose_device(settings.recognition.device)
@@ -39,8 +43,7 @@ def run_train_detector(
         f"precision {figures['detector/precision']:.3f}, recall {figures['detector/recall']:.3f}, n {len(boxes.valid)}"
     )
     if target is not None:
-        shutil.copyfile(best, target)
-        best = target
+        best = _copy(best, target)
     say(f"wrote {best}; curves: tensorboard --logdir {folder}")
     say(f"use it: python main.py --video IN --detector yolo --face-weights {best}")
     return 0
@@ -61,28 +64,54 @@ def check_start(weights: str | None) -> Path | None:
 
 
 def check_target(weights: str | None, overwrite: bool) -> Path | None:
-    """Where to copy the result. Raises :class:`OutputError` for a name of another kind, or one that is taken."""
+    """Where to copy the result.
+
+    Raises :class:`OutputError` for a name of another kind, and a place that is taken or cannot be written to.
+    """
     if weights is None:
         return None
     path = Path(weights)
-    if path.suffix != ".pt" or not path.parent.is_dir():
-        got = f"{path.suffix!r}" if path.suffix != ".pt" else f"no folder {str(path.parent)!r}"
-        raise OutputError(
-            f"weights {weights!r} cannot be written: expected a name ending in .pt in an existing folder, got {got}."
-        )
-    if path.exists() and not overwrite:
-        raise OutputError(f"weights {weights!r} exist: expected a new name, got an existing file. Add --overwrite.")
+    if path.suffix != ".pt":
+        got = repr(path.suffix) if path.suffix else "no ending"
+        raise OutputError(f"weights {weights!r} cannot be written: expected a name ending in .pt, got {got}.")
+    with said_of_weights():
+        check_place(path, overwrite)
     return path
 
 
 def make_folder(folder: Path, overwrite: bool) -> Path:
-    """The run's folder, without an older run's curves. Raises :class:`OutputError` where one is there already."""
-    if (folder / "weights").exists() and not overwrite:
+    """The run's folder, without an older run's curves.
+
+    Raises :class:`OutputError` where an earlier training is there, which ``overwrite`` replaces if it was a detector's,
+    and where the folder takes no files.
+    """
+    from stemo.training.keeping import make_place
+
+    if (folder / "weights").exists():
+        if not overwrite:
+            raise OutputError(
+                f"run {str(folder)!r} exists: expected a new name, got an earlier training. "
+                "Choose another --name or add --overwrite."
+            )
+    elif any(any(folder.glob(pattern)) for pattern in (EVENTS, f"*{ENDING}")):
         raise OutputError(
-            f"run {str(folder)!r} exists: expected a new name, got an earlier training. "
-            "Choose another --name or add --overwrite."
+            f"run {str(folder)!r} is no detector's: expected a new name, got curves or weights of another training. "
+            "Choose another --name."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for events in folder.glob("events.out.tfevents.*"):
+    make_place(folder)
+    for events in folder.glob(EVENTS):
         events.unlink()
     return folder
+
+
+def _copy(best: Path, target: Path) -> Path:
+    """Copy the weights; they are complete before they get their name."""
+    with said_of_weights():
+        file = Pending(target, overwrite=True)
+        try:
+            shutil.copyfile(best, file.part)
+            return file.commit()
+        except OSError as error:
+            raise failed(target, error) from error
+        finally:
+            file.discard()
