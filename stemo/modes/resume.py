@@ -37,7 +37,6 @@ from stemo.records import FrameResult, State
 
 Say = Callable[[str], None]
 FORMAT = 1  # of the folder
-KIND = {"checkpoint": CHECKPOINT, "format": FORMAT}
 ENDS = 1 << 20  # bytes at either end of a file by which it is known again
 FILES = ("weights", "landmarker", "face_weights", "object_weights")  # settings that are known by what is in the file
 

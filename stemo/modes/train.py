@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def run_train(
         f"({metrics['rule']})"
     )
     if target is not None:
-        path = _copy(path, target)
+        path = copy(_both(path), _both(target))
     say(f"wrote {path} and {path.with_suffix('.json').name}; curves: tensorboard --logdir {RUNS / settings.name}")
     return 0
 
@@ -50,32 +50,39 @@ def check_target(weights: str | None, result: Path, overwrite: bool) -> Path | N
     """
     if weights is None or Path(weights).resolve() == result.resolve():
         return None
-    target = Path(weights)
-    if target.suffix != ENDING:
-        got = repr(target.suffix) if target.suffix else "no ending"
-        raise OutputError(f"weights {weights!r} cannot be written: expected a name ending in {ENDING}, got {got}.")
-    with said_of_weights():
-        for path in _both(target):
+    check_copy(_both(Path(weights)), ENDING, overwrite)
+    return Path(weights)
+
+
+def check_copy(files: Sequence[Path], ending: str, overwrite: bool) -> None:
+    """Raise :class:`OutputError` where the first of ``files``, the weights, has not that ``ending``, or one of them is
+    taken or cannot be written to.
+    """
+    weights = files[0]
+    if weights.suffix != ending:
+        got = repr(weights.suffix) if weights.suffix else "no ending"
+        raise OutputError(f"weights {str(weights)!r} cannot be written: expected a name ending in {ending}, got {got}.")
+    with _said_of_weights():
+        for path in files:
             check_place(path, overwrite)
-    return target
 
 
-def _copy(result: Path, target: Path) -> Path:
-    """Copy the weights and their JSON; both are complete before either gets its name."""
-    files: list[Pending] = []
-    with said_of_weights():
+def copy(results: Sequence[Path], files: Sequence[Path]) -> Path:
+    """Copy ``results`` to ``files`` and return the first; all are complete before one gets its name."""
+    pending: list[Pending] = []
+    with _said_of_weights():
         try:
-            for source, path in zip(_both(result), _both(target), strict=True):
-                files.append(Pending(path, overwrite=True))
-                shutil.copyfile(source, files[-1].part)
-            for file in files:
+            for source, path in zip(results, files, strict=True):
+                pending.append(Pending(path, overwrite=True))
+                shutil.copyfile(source, pending[-1].part)
+            for file in pending:
                 file.commit()
         except OSError as error:
-            raise failed(target, error) from error
+            raise failed(files[0], error) from error
         finally:
-            for file in files:
+            for file in pending:
                 file.discard()
-    return target
+    return files[0]
 
 
 def _both(weights: Path) -> tuple[Path, Path]:
@@ -83,7 +90,7 @@ def _both(weights: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def said_of_weights() -> Iterator[None]:
+def _said_of_weights() -> Iterator[None]:
     """Let errors of outputs name the flag that a training's result has."""
     try:
         yield

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from stemo.config import Settings
 from stemo.errors import ConfigError, OutputError
-from stemo.modes.train import ENDING, RUNS, said_of_weights
-from stemo.output.pending import Pending, check_place, failed
+from stemo.modes.train import ENDING, RUNS, check_copy, copy
 
 NAME = "face_detector"
 EVENTS = "events.out.tfevents.*"
@@ -43,7 +41,7 @@ def run_train_detector(
         f"precision {figures['detector/precision']:.3f}, recall {figures['detector/recall']:.3f}, n {len(boxes.valid)}"
     )
     if target is not None:
-        best = _copy(best, target)
+        best = copy([best], [target])
     say(f"wrote {best}; curves: tensorboard --logdir {folder}")
     say(f"use it: python main.py --video IN --detector yolo --face-weights {best}")
     return 0
@@ -70,13 +68,8 @@ def check_target(weights: str | None, overwrite: bool) -> Path | None:
     """
     if weights is None:
         return None
-    path = Path(weights)
-    if path.suffix != ".pt":
-        got = repr(path.suffix) if path.suffix else "no ending"
-        raise OutputError(f"weights {weights!r} cannot be written: expected a name ending in .pt, got {got}.")
-    with said_of_weights():
-        check_place(path, overwrite)
-    return path
+    check_copy([Path(weights)], ".pt", overwrite)
+    return Path(weights)
 
 
 def make_folder(folder: Path, overwrite: bool) -> Path:
@@ -102,16 +95,3 @@ def make_folder(folder: Path, overwrite: bool) -> Path:
     for events in folder.glob(EVENTS):
         events.unlink()
     return folder
-
-
-def _copy(best: Path, target: Path) -> Path:
-    """Copy the weights; they are complete before they get their name."""
-    with said_of_weights():
-        file = Pending(target, overwrite=True)
-        try:
-            shutil.copyfile(best, file.part)
-            return file.commit()
-        except OSError as error:
-            raise failed(target, error) from error
-        finally:
-            file.discard()
