@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+import torch.nn.functional as F
 
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.preprocessing import Preprocessing, area_matrix, averaged
 
 
 def test_colour_is_read_as_its_luminance() -> None:
@@ -19,3 +21,30 @@ def test_without_gray_the_channels_stay() -> None:
     colour = torch.tensor([255, 0, 51], dtype=torch.uint8).expand(2, 4, 4, 3)
     found = Preprocessing(gray=False)(colour)
     torch.testing.assert_close(found[0, :, 0, 0], torch.tensor([2.0, -2.0, -1.2]))
+
+
+def test_averages_over_areas_that_do_not_divide() -> None:
+    assert area_matrix(3, 2).tolist() == [[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
+
+
+@pytest.mark.parametrize("sides", [(224, 224), (90, 131), (128, 128)], ids=["crop", "larger and not square", "as it is"])
+def test_areas_are_averaged_as_pytorch_does(sides: tuple[int, int]) -> None:
+    values = torch.randn(3, 2, *sides, generator=torch.Generator().manual_seed(0))
+    expected = F.interpolate(values, (128, 128), mode="area")
+    torch.testing.assert_close(averaged(values, 128), expected, atol=1e-6, rtol=0)
+
+
+def test_a_picture_is_averaged_alike_alone_and_among_others() -> None:
+    pictures = torch.randint(0, 255, (5, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    together = Preprocessing().fitted(pictures)
+    for one, expected in zip(pictures, together, strict=True):
+        assert torch.equal(Preprocessing().fitted(one[None])[0], expected)
+
+
+def test_what_is_made_once_serves_training_too() -> None:
+    area_matrix.cache_clear()
+    with torch.inference_mode():
+        area_matrix(6, 3)
+    values = torch.ones(1, 1, 6, 6, requires_grad=True)
+    averaged(values, 3).sum().backward()
+    torch.testing.assert_close(values.grad, torch.full((1, 1, 6, 6), 0.25))

@@ -12,7 +12,7 @@ from stemo.network.clips import NetworkClips
 from stemo.network.exported import CPU, ExportedNetwork, ExportedStream
 from stemo.network.model import Network
 from stemo.network.preprocessing import Preprocessing
-from stemo.network.standalone import PictureInput, area_matrix, feature_widths, forms
+from stemo.network.standalone import PictureInput, feature_widths, forms
 from stemo.network.streaming import Observation, StreamReader, stack_landmarks
 
 FACTS = WeightFacts(size="tiny")
@@ -51,10 +51,6 @@ def test_pictures_are_prepared_as_everywhere_else(preprocessing: Preprocessing) 
     pictures = torch.stack([observation(seed).picture for seed in range(3)])
     expected = preprocessing.fitted(pictures)
     torch.testing.assert_close(PictureInput(preprocessing)(pictures), expected, atol=2e-5, rtol=0)
-
-
-def test_averages_over_areas_that_do_not_divide() -> None:
-    assert area_matrix(3, 2).tolist() == [[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
 
 
 def test_the_step_reads_a_stream_of_25_frames_a_second_by_its_own_cache(network: Network) -> None:

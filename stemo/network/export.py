@@ -7,9 +7,11 @@ The shipped graphs carry no weights: their initialisers have the names of a fold
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from einops import repeat
 from torch import Tensor, nn
@@ -81,7 +83,35 @@ def trace(part: nn.Module, inputs: tuple[Tensor, ...], names: tuple[str, ...], o
             verbose=False,
         )
     assert program is not None
-    return program.model_proto
+    model = program.model_proto
+    _settle_shapes(model.graph)
+    return model
+
+
+def _settle_shapes(graph: Any) -> None:
+    """Make constants of the dimensions that ``graph`` asks for although they never change.
+
+    PyTorch asks for the width of the LSTM's memory in every run, and runtimes then cut its weights up anew each time.
+    """
+    from onnx import numpy_helper
+
+    known = {value.name: value.type.tensor_type.shape.dim for value in graph.value_info}
+    nodes = []
+    for node in graph.node:
+        dimensions = _asked_for(node, known) if node.op_type == "Shape" else []
+        if dimensions and all(dimension.HasField("dim_value") for dimension in dimensions):
+            values = np.array([dimension.dim_value for dimension in dimensions], np.int64)
+            graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+        else:
+            nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _asked_for(node: Any, known: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+    """The dimensions of a ``known`` value that the Shape ``node`` takes; none of another value."""
+    given = {attribute.name: attribute.i for attribute in node.attribute}
+    return known.get(node.input[0], [])[given.get("start", 0) : given.get("end")]
 
 
 def any_batch(inputs: tuple[Tensor, ...]) -> tuple[dict[int, Any], ...]:

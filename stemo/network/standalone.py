@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stemo.network.folding import folded
 from stemo.network.frame_network import FrameNetwork
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Network, calibrated
-from stemo.network.preprocessing import LUMINANCE, PICTURE_SIZE, Preprocessing
+from stemo.network.preprocessing import LUMINANCE, PICTURE_SIZE, Preprocessing, area_matrix
 
 PICTURE = (PICTURE_SIZE, PICTURE_SIZE, 3)
 Readings = tuple[Tensor, Tensor, Tensor]  # probabilities (b k), valence (b), arousal (b)
@@ -38,10 +38,7 @@ class Form:
 
 
 class PictureInput(nn.Module):
-    """:meth:`Preprocessing.fitted` for pictures of 224 pixels, as products with constant matrices that any runtime has.
-
-    Averaging over areas is linear along each side, also where 224 is no multiple of the size.
-    """
+    """:meth:`Preprocessing.fitted` for pictures of 224 pixels, as products with constant matrices that any runtime has."""
 
     colours: Tensor
     area: Tensor
@@ -162,15 +159,6 @@ def feature_widths(network: Network) -> tuple[int, int, int]:
     """How many numbers each part of :class:`FrameFeatures` has."""
     channels = network.spatial.channels
     return channels, channels, network.landmark.none.shape[0]
-
-
-def area_matrix(before: int, after: int) -> Tensor:
-    """(after before): the averages over areas that ``F.interpolate(..., mode="area")`` takes along one side."""
-    matrix = torch.zeros(after, before)
-    for place in range(after):
-        start, end = place * before // after, -(-(place + 1) * before // after)
-        matrix[place, start:end] = 1 / (end - start)
-    return matrix
 
 
 def _read(network: Network, clip: Tensor, widths: tuple[int, int, int]) -> Readings:
