@@ -223,6 +223,6 @@ def as_frame(image: Image, tick: int) -> av.VideoFrame:
     if height % 2 or width % 2:
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), dtype=np.uint8)
-    frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    frame = av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")
     frame.pts, frame.time_base = tick, TIME_BASE
     return frame
