@@ -16,8 +16,9 @@ import pytest
 from stemo.assets import ASSETS, locate
 from stemo.errors import ConfigError, MissingError, WeightsError
 from stemo.faces import FaceAnalyzer
+from stemo.faces.boxes import BoxFinder
 from stemo.faces.geometry import landmark_features
-from stemo.faces.landmarks import BoxFinder, Landmarker, pose_angles
+from stemo.faces.landmarks import Landmarker, pose_angles
 from stemo.faces.stills import read_still, still_landmarker
 from stemo.records import Face, Frame, Image
 

@@ -260,8 +260,7 @@ def test_one_epoch_writes_only_its_run_and_its_weights_find_their_way_back(tmp_p
     assert scalars["train/box_loss"] > 0
 
     # and the weights are a face detector
-    with open_detectors("yolo", tmp_path / "work" / "face.pt") as detectors:
-        faces = detectors.far.detect(np.zeros((96, 96, 3), np.uint8))
+    faces = open_detectors("yolo", tmp_path / "work" / "face.pt").far.detect(np.zeros((96, 96, 3), np.uint8))
     assert all(0.35 <= face.score <= 1 for face in faces)
 
 

@@ -27,7 +27,9 @@ def test_averages_over_areas_that_do_not_divide() -> None:
     assert area_matrix(3, 2).tolist() == [[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
 
 
-@pytest.mark.parametrize("sides", [(224, 224), (90, 131), (128, 128)], ids=["crop", "larger and not square", "as it is"])
+@pytest.mark.parametrize(
+    "sides", [(224, 224), (90, 131), (128, 128)], ids=["crop", "larger and not square", "as it is"]
+)
 def test_areas_are_averaged_as_pytorch_does(sides: tuple[int, int]) -> None:
     values = torch.randn(3, 2, *sides, generator=torch.Generator().manual_seed(0))
     expected = F.interpolate(values, (128, 128), mode="area")

@@ -59,7 +59,7 @@ class FaceAnalyzer:
         try:
             model = _landmarker(landmarker, detector)
             found = open_detectors(detector, face_weights, landmarker=model, device=device)
-            self._finder = self._build(max_faces, model, self._closing.enter_context(found))
+            self._finder = self._build(max_faces, model, found)
             self._describer = Describer(model) if model and video else Blind()
         except BaseException:
             self._closing.close()

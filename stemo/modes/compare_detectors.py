@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,9 +47,8 @@ def run_compare_detectors(spec: str, settings: RecognitionSettings, say: Callabl
 
     ``settings.face_weights`` are YuNet's where they end in ``.onnx`` and no ``yolo`` is asked for, else YOLO's.
     """
-    with ExitStack() as stack:
-        source = stack.enter_context(open_source(spec, start=settings.start, end=settings.end))
-        scores = compare(source, at_hand(settings, stack, say))
+    with open_source(spec, start=settings.start, end=settings.end) as source:
+        scores = compare(source, at_hand(settings, say))
     say(f"{'detector':<12}{'recall':>10}{'doubtful/frame':>18}{'ms/frame':>12}")
     for name, score in scores.items():
         say(f"{name:<12}{score.recall:>10.1%}{score.doubtful:>18.2f}{score.milliseconds:>12.1f}")
@@ -58,18 +56,18 @@ def run_compare_detectors(spec: str, settings: RecognitionSettings, say: Callabl
     return 0
 
 
-def at_hand(settings: RecognitionSettings, stack: ExitStack, say: Callable[[str], None]) -> dict[str, Detector]:
-    """The detectors that can be opened here, by name, for whole pictures; ``stack`` closes them."""
+def at_hand(settings: RecognitionSettings, say: Callable[[str], None]) -> dict[str, Detector]:
+    """The detectors that can be opened here, by name, for whole pictures."""
     landmarker = Path(settings.landmarker) if settings.landmarker else None
     weights = Path(settings.face_weights) if settings.face_weights else None
     of_yunet = weights if weights and weights.suffix == ".onnx" and settings.detector != "yolo" else None
-    found = {"mediapipe": stack.enter_context(open_detectors("mediapipe", landmarker=landmarker)).far}
+    found = {"mediapipe": open_detectors("mediapipe", landmarker=landmarker).far}
     try:
-        found["yunet"] = stack.enter_context(open_detectors("yunet", of_yunet)).far
+        found["yunet"] = open_detectors("yunet", of_yunet).far
     except MissingError as error:
         say(f"warning: going on without yunet: {error}")
     if weights and not of_yunet:
-        found["yolo"] = stack.enter_context(open_detectors("yolo", weights)).far
+        found["yolo"] = open_detectors("yolo", weights).far
     return found
 
 

@@ -38,7 +38,7 @@ class Form:
 
 
 class PictureInput(nn.Module):
-    """:meth:`Preprocessing.fitted` for pictures of 224 pixels, as products with constant matrices that any runtime has."""
+    """:meth:`Preprocessing.fitted` for pictures of 224 pixels, as products with constants that any runtime has."""
 
     colours: Tensor
     area: Tensor
