@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from stemo.capture import SourceInfo
+from stemo.errors import OutputError
 from stemo.insight.smoothing import MovingAverage
 from stemo.pipeline import Pipeline, Scene
 from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Image, State
@@ -248,3 +250,31 @@ class CollectSink:
 
     def abort(self) -> None:
         self.aborted += 1
+
+
+class SlowFilm:
+    """A :class:`stemo.output.background.Film` that writes only what its ``gate`` lets through; breaks at ``breaks``."""
+
+    def __init__(self, breaks: int | None = None) -> None:
+        self.gate: queue.Queue[None] = queue.Queue()
+        self.times: list[float] = []
+        self.ended = ""
+        self._breaks = breaks
+
+    def write(self, image: Image, time: float) -> None:  # noqa: ARG002
+        self.gate.get(timeout=10)
+        if len(self.times) == self._breaks:
+            raise OutputError("disk full")
+        self.times.append(time)
+
+    def close(self, *, keep: bool = False) -> None:
+        self.ended = "kept" if keep else "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
+
+    def state(self) -> State:
+        return {"times": list(self.times)}
+
+    def restore(self, state: State) -> None:
+        self.times = list(state["times"])

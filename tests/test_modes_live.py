@@ -1,8 +1,7 @@
-"""The parts of the live mode: newest frame, meter, interruption, recorder."""
+"""The parts of the live mode: newest frame, meter, interruption, recording."""
 
 from __future__ import annotations
 
-import queue
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,15 +9,15 @@ from fractions import Fraction
 
 import pytest
 from conftest import wait_until
-from fakes import ArraySource, read_stamp, stamp
+from fakes import ArraySource, SlowFilm, read_stamp, stamp
 
 from stemo.capture import Source, SourceInfo, latest
 from stemo.capture.live import Latest
-from stemo.errors import OutputError, StemoError
+from stemo.errors import StemoError
 from stemo.modes.live import Live, Meter, stopping
 from stemo.modes.realtime import Forgiving, Screen
-from stemo.modes.recorder import WAITING, Recorder
 from stemo.modes.window import Window
+from stemo.output.background import Background
 from stemo.records import Frame, FrameResult, Image, Reading, SceneObject
 
 IMAGES = [stamp(index, 96, 64) for index in range(20)]
@@ -147,53 +146,6 @@ def test_ctrl_c_asks_first_and_breaks_in_second() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-class SlowWriter:
-    """Writes only what it is let through; breaks at ``breaks``."""
-
-    def __init__(self, breaks: int | None = None) -> None:
-        self.gate: queue.Queue[None] = queue.Queue()
-        self.times: list[float] = []
-        self.ended = ""
-        self._breaks = breaks
-
-    def write(self, image: Image, time: float) -> None:  # noqa: ARG002
-        self.gate.get(timeout=10)
-        if len(self.times) == self._breaks:
-            raise OutputError("disk full")
-        self.times.append(time)
-
-    def close(self, *, keep: bool = False) -> None:
-        self.ended = "kept" if keep else "closed"
-
-    def abort(self) -> None:
-        self.ended = "aborted"
-
-
-def test_recording_does_not_wait_for_the_encoder_and_loses_nothing() -> None:
-    writer = SlowWriter()
-    recorder = Recorder(writer)
-    for index in range(WAITING):
-        recorder.write(IMAGES[0], float(index))
-    assert writer.times == []
-    for _ in range(WAITING):
-        writer.gate.put(None)
-    recorder.close()
-    assert (writer.times, writer.ended) == ([float(index) for index in range(WAITING)], "kept")
-
-
-def test_a_failure_of_the_encoder_comes_out_and_nobody_hangs() -> None:
-    writer = SlowWriter(breaks=1)
-    recorder = Recorder(writer)
-    for index in range(3):
-        writer.gate.put(None)
-        recorder.write(IMAGES[0], float(index))
-        if index == 1:
-            break
-    with pytest.raises(OutputError, match="disk full"):
-        recorder.close()
-    assert (writer.times, writer.ended) == ([0.0], "aborted")
-
-
 class FakeWindow(Window):
     """A window whose user has enough after ``shows`` pictures."""
 
@@ -213,8 +165,8 @@ class FakeWindow(Window):
 
 
 def test_closing_the_window_stops_and_the_recording_holds_what_was_shown() -> None:
-    window, stop, writer = FakeWindow(2), threading.Event(), SlowWriter()
-    screen = Screen(window, stop, Recorder(writer))
+    window, stop, writer = FakeWindow(2), threading.Event(), SlowFilm()
+    screen = Screen(window, stop, Background(writer))
     for index in range(2):
         assert not stop.is_set()
         writer.gate.put(None)

@@ -6,12 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from stemo.errors import InputError, OutputError
 from stemo.output.sound import Excerpt
-from stemo.output.video import VideoWriter
+from stemo.output.video import VideoWriter, as_frame
 
 RATE = 48_000
 
@@ -83,6 +84,16 @@ def test_it_plays_everywhere_and_keeps_its_colours(tmp_path: Path) -> None:
         assert stream.average_rate == 25
         image = next(file.decode(video=0)).to_ndarray(format="rgb24")
     np.testing.assert_allclose(image[24, 56], (200, 60, 30), atol=6)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (1, 1), (34, 22), (642, 362), (33, 7), (64, 48)])
+def test_every_pixel_reaches_the_encoder(size: tuple[int, int]) -> None:
+    width, height = size
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    frame = as_frame(image, 7)
+    whole = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    assert (frame.width, frame.height, frame.pts) == (whole.shape[1], whole.shape[0], 7)
+    np.testing.assert_array_equal(frame.to_ndarray(format="yuv420p"), cv2.cvtColor(whole, cv2.COLOR_RGB2YUV_I420))
 
 
 def test_odd_sizes_gain_a_row_and_a_column(tmp_path: Path) -> None:

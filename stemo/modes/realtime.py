@@ -15,10 +15,10 @@ from stemo.capture import Camera, Source, open_source
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
 from stemo.modes.live import Live, Meter, stopping
-from stemo.modes.recorder import Recorder
 from stemo.modes.video import Say, check_not_input, describe, make_recognizer, open_scene
 from stemo.modes.window import Window, check_display
 from stemo.network.checkpoint import WeightFacts
+from stemo.output.background import WAITING, Background, Film
 from stemo.output.data import output_name
 from stemo.output.hud import Hud
 from stemo.output.meta import write_meta
@@ -122,7 +122,7 @@ def _finish(
 class Screen:
     """The sink that draws each result once, for the window and for the recording; either may be absent."""
 
-    def __init__(self, window: Window | None, stop: threading.Event, recorder: Recorder | None = None) -> None:
+    def __init__(self, window: Window | None, stop: threading.Event, recorder: Film | None = None) -> None:
         self._window, self._stop, self._recorder, self._hud = window, stop, recorder, Hud()
 
     def write(self, result: FrameResult) -> None:
@@ -147,7 +147,7 @@ class Screen:
         if self._window:
             self._window.close()
         if self._recorder:
-            self._recorder.close()
+            self._recorder.close(keep=True)
 
     def abort(self) -> None:
         """Take the window away and leave no recording."""
@@ -203,7 +203,9 @@ def _open_outlets(
         if rows:
             rows.abort()
         raise
-    screen = Screen(Window(f"stemo: {info.name}") if window else None, stop, Recorder(writer) if writer else None)
+    screen = Screen(
+        Window(f"stemo: {info.name}") if window else None, stop, Background(writer, WAITING) if writer else None
+    )
     return Outlets(screen, rows, output, record)
 
 

@@ -21,6 +21,7 @@ from stemo.errors import ConfigError, StemoError
 from stemo.modes.live import stopping, until
 from stemo.modes.resume import Work, check_resumable, identify, leave_finished, note_work, remove_work
 from stemo.modes.standing import Place, formats, judge
+from stemo.output.background import Background, ResumableBackground
 from stemo.output.contact import ContactSheet
 from stemo.output.data import default_output, output_name
 from stemo.output.hud import Hud
@@ -153,7 +154,8 @@ class Sinks:
         self.parts: dict[str, Resumable] = {"rows": self.rows}
         try:
             if work and not place.no_video:
-                film, hud = open_pieces(source, output, settings, overwrite, work.folder), Hud()
+                film = ResumableBackground(open_pieces(source, output, settings, overwrite, work.folder))
+                hud = Hud()
                 self.parts |= {"film": film, "hud": hud}
                 self.order.insert(0, VideoSink(film, hud))
             elif not place.no_video:
@@ -208,7 +210,7 @@ def video_sink(
     except BaseException:
         writer.abort()
         raise
-    return VideoSink(writer, Hud(), sheet)
+    return VideoSink(Background(writer), Hud(), sheet)
 
 
 def open_writer(source: Source, output: Path, settings: RecognitionSettings, overwrite: bool) -> VideoWriter:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from stemo.errors import OutputError
+from stemo.output.background import Film
 from stemo.output.contact import ContactSheet
 from stemo.output.data import Row, rows
 from stemo.output.hud import Hud
@@ -81,14 +81,6 @@ class RowSink:
         """Leave no file behind."""
         for writer in self.writers:
             writer.abort()
-
-
-class Film(Protocol):
-    """Takes pictures (h w 3) with their times in seconds: :class:`stemo.output.video.VideoWriter` and the like."""
-
-    def write(self, image: Image, time: float) -> None: ...
-    def close(self, *, keep: bool = False) -> None: ...
-    def abort(self) -> None: ...
 
 
 class VideoSink:

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 from stemo.capture import open_source
 from stemo.config import RecognitionSettings
 from stemo.modes.video import open_writer
+from stemo.output.background import Background
 from stemo.output.hud import Hud
 from stemo.output.sinks import RowSink, VideoSink
 from stemo.pipeline import Smoother, deliver
@@ -83,7 +84,7 @@ def time_whole(clip: Path, recognizer: Recognizer, settings: RecognitionSettings
     """
     with open_source(str(clip)) as source, recognizer.stages() as pipeline:
         sinks = [
-            VideoSink(open_writer(source, folder / "whole.mp4", settings, True), Hud()),
+            VideoSink(Background(open_writer(source, folder / "whole.mp4", settings, True)), Hud()),
             RowSink(folder / "whole.mp4", ["json"], overwrite=True),
         ]
         clock = Clock()

@@ -22,6 +22,7 @@ from stemo.modes.benchmark.clips import make_clip
 from stemo.modes.benchmark.memory import memory, peak_memory
 from stemo.modes.benchmark.run import Say, describe_machine, write_facts
 from stemo.modes.video import make_recognizer
+from stemo.output.background import Background
 from stemo.output.hud import Hud
 from stemo.output.sinks import RowSink, VideoSink
 from stemo.output.video import VideoWriter
@@ -136,7 +137,7 @@ def measure(clip: Path, frames: int, recognizer: Recognizer, folder: Path) -> St
     with open_source(str(clip)) as source:
         info = source.info
     sinks: list[Sink] = [
-        VideoSink(VideoWriter(target, info.width, info.height, info.fps, overwrite=True), Hud()),
+        VideoSink(Background(VideoWriter(target, info.width, info.height, info.fps, overwrite=True)), Hud()),
         RowSink(target, list(WRITERS), overwrite=True, labels=recognizer.facts.labels),
     ]
     with recognizer.stages() as pipeline, closing(pipeline.results(Looped(clip, frames))) as results:

@@ -1,0 +1,96 @@
+"""Encoding in the background: nobody waits for it without need, nothing is lost, and its failures come out."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from fakes import SlowFilm, stamp
+
+from stemo.errors import OutputError
+from stemo.output.background import WAITING, Background, ResumableBackground
+
+IMAGE = stamp(0, 96, 64)
+
+
+def test_writing_does_not_wait_for_the_encoder_and_loses_nothing() -> None:
+    film = SlowFilm()
+    background = Background(film, WAITING)
+    for index in range(WAITING):
+        background.write(IMAGE, float(index))
+    assert film.times == []
+    for _ in range(WAITING):
+        film.gate.put(None)
+    background.close(keep=True)
+    assert (film.times, film.ended) == ([float(index) for index in range(WAITING)], "kept")
+
+
+def test_few_pictures_wait_at_once() -> None:
+    film = SlowFilm()
+    background = Background(film, 2)
+    written: list[int] = []
+
+    def write() -> None:
+        for index in range(6):
+            background.write(IMAGE, float(index))
+            written.append(index)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join(0.2)
+    # two wait, and the encoder may hold one
+    assert len(written) <= 3
+    for _ in range(6):
+        film.gate.put(None)
+    writer.join(10)
+    background.close()
+    assert (film.times, film.ended) == ([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "closed")
+
+
+@pytest.mark.parametrize("ending", ["close", "write"])
+def test_a_failure_of_the_encoder_comes_out_and_nobody_hangs(ending: str) -> None:
+    film = SlowFilm(breaks=1)
+    background = Background(film)
+    for index in range(2):
+        film.gate.put(None)
+        background.write(IMAGE, float(index))
+    ends = {"close": background.close, "write": lambda: [background.write(IMAGE, 2.0 + more) for more in range(9)]}
+    with pytest.raises(OutputError, match="disk full"):
+        ends[ending]()
+    background.abort()
+    assert (film.times, film.ended) == ([0.0], "aborted")
+
+
+def test_any_fault_comes_out() -> None:
+    class Broken(SlowFilm):
+        def write(self, image: object, time: float) -> None:  # noqa: ARG002
+            raise ZeroDivisionError("inside the encoder")
+
+    background = Background(Broken())
+    background.write(IMAGE, 0.0)
+    with pytest.raises(ZeroDivisionError):
+        background.close()
+
+
+def test_the_state_is_that_after_every_picture_written() -> None:
+    film = SlowFilm()
+    background = ResumableBackground(film)
+    background.restore({"times": [-1.0]})
+    for index in range(2):
+        background.write(IMAGE, float(index))
+    threading.Timer(0.05, lambda: [film.gate.put(None) for _ in range(2)]).start()
+    assert background.state() == {"times": [-1.0, 0.0, 1.0]}
+    film.gate.put(None)
+    background.write(IMAGE, 2.0)
+    background.close()
+    assert film.times == [-1.0, 0.0, 1.0, 2.0]
+
+
+def test_there_is_no_state_after_a_failure() -> None:
+    film = SlowFilm(breaks=0)
+    background = ResumableBackground(film)
+    film.gate.put(None)
+    background.write(IMAGE, 0.0)
+    with pytest.raises(OutputError, match="disk full"):
+        background.state()
+    background.abort()
