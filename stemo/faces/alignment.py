@@ -24,13 +24,13 @@ TEMPLATE = np.array([[0.3176, 0.3874], [0.6824, 0.3874], [0.5, 0.6122], [0.3476,
 FACE_BOX = (0.0813, 0.0786, 0.9187, 1.0106)
 
 
-def align(image: Image, landmarks: Array | None, box: Box) -> Image:
-    """The crop (224 224 3) uint8 of the face, framed as the faces that the network learned from.
+def align(image: Image, landmarks: Array | None, box: Box, size: int = CROP_SIZE) -> Image:
+    """The crop (size size 3) uint8 of the face, framed as the faces that the network learned from.
 
     ``landmarks`` (478 3) in pixels of ``image`` turn it upright; without them ``box`` alone is used, and the crop keeps
     the picture's roll. Parts of the crop outside the picture repeat its border.
     """
-    return warp(image, crop_matrix(landmarks, box))
+    return warp(image, crop_matrix(landmarks, box) * (size / CROP_SIZE), size)
 
 
 def crop_matrix(landmarks: Array | None, box: Box) -> Matrix:
@@ -75,13 +75,12 @@ def similarity(source: Matrix, target: Matrix, *, rounds: int = 4) -> Matrix:
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def warp(image: Image, matrix: Matrix) -> Image:
-    """The picture (h w 3) under a similarity (2 3), as (224 224 3); shrinking averages instead of skipping pixels."""
+def warp(image: Image, matrix: Matrix, size: int = CROP_SIZE) -> Image:
+    """The picture (h w 3) under a similarity (2 3), as (size size 3); shrinking averages instead of skipping pixels."""
     factor = int(1 / max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1e-6))
     if factor > 1:
-        image, matrix = _shrink(image, matrix, factor)
-    size = (CROP_SIZE, CROP_SIZE)
-    crop = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        image, matrix = _shrink(image, matrix, factor, size)
+    crop = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, np.uint8)
 
 
@@ -106,9 +105,9 @@ def _weighted_similarity(
     return turn, goal - turn * centre
 
 
-def _shrink(image: Image, matrix: Matrix, factor: int) -> tuple[Image, Matrix]:
+def _shrink(image: Image, matrix: Matrix, factor: int, size: int) -> tuple[Image, Matrix]:
     """The part of the picture that the crop shows, averaged down by a whole ``factor`` (fast), and its new matrix."""
-    left, top, right, bottom = _shown(matrix, image.shape[1], image.shape[0])
+    left, top, right, bottom = _shown(matrix, size, image.shape[1], image.shape[0])
     width, height = max((right - left) // factor, 1), max((bottom - top) // factor, 1)
     part = image[top : top + height * factor, left : left + width * factor]
     small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
@@ -119,8 +118,8 @@ def _shrink(image: Image, matrix: Matrix, factor: int) -> tuple[Image, Matrix]:
     return np.asarray(small, np.uint8), np.column_stack([linear, matrix[:, :2] @ offset + matrix[:, 2]])
 
 
-def _shown(matrix: Matrix, width: int, height: int) -> tuple[int, int, int, int]:
-    corners = np.array([[0, 0], [CROP_SIZE, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE]], np.float64)
+def _shown(matrix: Matrix, size: int, width: int, height: int) -> tuple[int, int, int, int]:
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
     seen = np.linalg.solve(matrix[:, :2], (corners - matrix[:, 2]).T).T
     margin = 2.0 / float(np.hypot(matrix[0, 0], matrix[1, 0])) + 2.0
     low, high = np.floor(seen.min(axis=0) - margin), np.ceil(seen.max(axis=0) + margin)

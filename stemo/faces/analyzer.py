@@ -19,7 +19,7 @@ from stemo.faces.detection import Detectors, check_detector, open_detectors
 from stemo.faces.finding import FaceFinder
 from stemo.faces.following import Follower
 from stemo.faces.landmarks import Landmarker
-from stemo.faces.tracking import Tracker
+from stemo.faces.tracking import LOOK, Tracker
 from stemo.records import Face, Frame, Image, State
 
 CLOSE_UP_THRESHOLD = 0.3
@@ -72,21 +72,24 @@ class FaceAnalyzer:
         return self.describe(frame, self.find(frame))
 
     def find(self, frame: Frame) -> list[Face]:
-        """The faces of ``frame`` in order of their ``track_id``, with box, score, crop, and landmarks where they were
-        read; frames must come in order.
+        """The faces of ``frame`` in order of their ``track_id``, with box, score, landmarks where they were read, and a
+        tiny crop to know each again by; frames must come in order.
         """
         if not self._video:
             self._tracker = Tracker()
         cut = self._cuts.update(frame.image) or not self._video
         found = self._finder.find(frame, self._tracker.expected(frame.time), cut=cut)
-        aligned = [replace(face, crop=align(frame.image, face.landmarks, face.box)) for face in found]
-        return self._tracker.update(aligned, frame.time, cut=cut)
+        known = [replace(face, crop=align(frame.image, face.landmarks, face.box, LOOK)) for face in found]
+        return self._tracker.update(known, frame.time, cut=cut)
 
     def describe(self, frame: Frame, faces: Sequence[Face]) -> list[Face]:
-        """What :meth:`find` found in ``frame``, with blendshapes and pose too. Remembers nothing, so a thread may
+        """What :meth:`find` found in ``frame``, with crop, blendshapes and pose too. Remembers nothing, so a thread may
         describe the faces of one frame while another finds those of the next.
         """
-        return [self._describer.describe(frame.image, face) for face in faces]
+        return [
+            replace(self._describer.describe(frame.image, face), crop=align(frame.image, face.landmarks, face.box))
+            for face in faces
+        ]
 
     def state(self) -> State:
         """Everything remembered of the stream."""

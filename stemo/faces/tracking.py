@@ -51,7 +51,7 @@ class Tracker:
         return [track.at(time) for track in self._tracks.values() if 0 <= time - track.time <= EXPECT]
 
     def update(self, faces: Sequence[Face], time: float, *, cut: bool = False) -> list[Face]:
-        """``faces`` (with their crops) with their ``track_id``, in order of it.
+        """``faces`` (with crops of any size) with their ``track_id``, in order of it.
 
         A ``cut`` ends all ids, but for a face that is in the same place and looks the same (a flash, not a cut). Time
         that runs backwards starts afresh.
@@ -118,7 +118,7 @@ def assign(costs: Matrix) -> list[tuple[int, int]]:
         return []
     if costs.shape[0] > costs.shape[1]:
         return sorted((row, column) for column, row in assign(costs.T))
-    columns = _hungarian(costs)
+    columns = _hungarian(costs) if len(costs) > 1 else [int(costs.argmin())]
     return [(row, column) for row, column in enumerate(columns) if costs[row, column] < FORBIDDEN]
 
 
