@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -89,10 +90,13 @@ class Watched(analyzer.FaceAnalyzer):
         Passers.now = frame.time
         if frame.index == EARLY:
             Watched.early = peak_memory()
-        faces = super().find(frame)
+        return super().find(frame)
+
+    def describe(self, frame: Frame, faces: Sequence[Face]) -> list[Face]:
+        described = super().describe(frame, faces)
         if Watched.held is not None:
-            Watched.held.append(faces)
-        return faces
+            Watched.held.append(described)
+        return described
 
 
 def recognizer(folder: Path) -> Recognizer:

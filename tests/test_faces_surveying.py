@@ -51,12 +51,20 @@ class Surveyor:
         return [OTHER]
 
 
+class Near(Nobody):
+    """Sees a face in the middle of every window."""
+
+    def detect(self, image: Image) -> list[Face]:
+        side = float(image.shape[0])
+        return [Face((side / 4, side / 4, side * 3 / 4, side * 3 / 4), 0.85)]
+
+
 def finder(surveyor: Surveyor) -> FaceFinder:
-    return FaceFinder(Keeps(), Nobody(), Nobody(), Nobody(), surveyor)
+    return FaceFinder(Keeps(), Nobody(), Nobody(), Near(), surveyor)
 
 
-def look(one: FaceFinder, step: int, *, cut: bool = False) -> int:
-    return len(one.find(Frame(step, step / 25, IMAGE), [KNOWN], cut=cut))
+def look(one: FaceFinder, step: int, *, cut: bool = False, rate: float = 25) -> int:
+    return len(one.find(Frame(step, step / rate, IMAGE), [KNOWN], cut=cut))
 
 
 def test_a_new_face_appears_some_frames_after_the_survey_that_saw_it() -> None:
@@ -72,6 +80,44 @@ def test_a_survey_that_takes_long_is_waited_for() -> None:
     threading.Timer(0.05, gate.set).start()
     assert look(one, LATER - 1) == 2
     one.close()
+
+
+@pytest.mark.parametrize("rate", [2, 5, 10, 14, 60])
+def test_at_any_rate_a_survey_is_looked_at_before_the_next_begins(rate: float) -> None:
+    one = finder(Surveyor())
+    counts = [look(one, step, rate=rate) for step in range(LATER * 4)]
+    assert counts[: LATER - 1] == [1] * (LATER - 1)
+    assert counts[LATER - 1] == 2
+    one.close()
+
+
+def test_who_was_there_some_frames_ago_only_is_no_face() -> None:
+    one = FaceFinder(Keeps(), Nobody(), Nobody(), Nobody(), Surveyor())
+    assert [look(one, step) for step in range(60)] == [1] * 60
+    one.close()
+
+
+def test_where_nobody_is_known_the_survey_is_awaited() -> None:
+    class Large(Nobody):
+        def read(self, image: Image) -> list[Face]:  # noqa: ARG002
+            return [KNOWN]
+
+    one = FaceFinder(Keeps(), Large(), Nobody(), Near(), Surveyor())
+    # the window around the large face shows one in its middle, which gives it a score
+    assert len(one.find(Frame(0, 0.0, IMAGE))) == 2
+    one.close()
+
+
+def test_a_cut_waits_for_the_survey_that_it_makes_worthless() -> None:
+    gate = threading.Event()
+    surveyor = Surveyor(gate)
+    survey = Survey(surveyor)
+    survey.begin(IMAGE)
+    assert surveyor.busy.wait(20)
+    threading.Timer(0.05, gate.set).start()
+    assert survey.frame(cut=True) is None
+    assert not surveyor.busy.is_set()
+    survey.close()
 
 
 @pytest.mark.parametrize("split", range(1, LATER + 1))
@@ -97,12 +143,12 @@ def test_no_two_threads_ask_a_detector_at_once() -> None:
     gate = threading.Event()
     surveyor = Surveyor(gate)
 
-    class Near(Nobody):
+    class Alone(Nobody):
         def detect(self, image: Image) -> list[Face]:  # noqa: ARG002
             assert not surveyor.busy.is_set()
             return []
 
-    one = FaceFinder(Keeps(lost=0.8), Nobody(), Nobody(), Near(), surveyor)
+    one = FaceFinder(Keeps(lost=0.8), Nobody(), Nobody(), Alone(), surveyor)
     look(one, 0)
     assert surveyor.busy.wait(20)
     threading.Timer(0.05, gate.set).start()

@@ -97,3 +97,33 @@ def test_shipped_graphs_are_those_of_the_network(tmp_path: object) -> None:
         fresh = onnx.load(f"{tmp_path}/{name}", load_external_data=False)
         shipped = onnx.load(str(GRAPHS / name), load_external_data=False)
         assert [node.op_type for node in fresh.graph.node] == [node.op_type for node in shipped.graph.node]
+
+
+class Remembering(torch.nn.Module):
+    """An LSTM over (b t c), as in the clip part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = torch.nn.LSTM(6, 4, batch_first=True, bidirectional=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.lstm(x)[0]
+
+
+@pytest.mark.slow
+def test_a_graph_asks_for_its_batch_only() -> None:
+    pytest.importorskip("onnxscript")
+    code = """
+import sys; sys.path.insert(0, "tests")
+import numpy as np, onnxruntime, torch
+from stemo.network.export import trace
+from test_network_engine import Remembering
+part = Remembering().eval()
+model = trace(part, (torch.zeros(2, 5, 6),), ("x",), ("y",))
+asked = [{a.name: a.i for a in node.attribute} for node in model.graph.node if node.op_type == "Shape"]
+assert all(dimensions.get("start", 0) == 0 for dimensions in asked), asked
+x = torch.randn(3, 5, 6, generator=torch.Generator().manual_seed(0))
+(y,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x.numpy()})
+np.testing.assert_allclose(y, part(x).detach().numpy(), atol=1e-5)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)

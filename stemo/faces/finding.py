@@ -69,7 +69,7 @@ class FaceFinder:
         for face in known if not cut else ():
             if not any(iou(face.box, other.box) > SAME or same_face(face.box, other.box) for other in faces):
                 faces += self._look_again(frame.image, face)
-        faces = self._surveyed(frame, merge(faces), cut)
+        faces = self._surveyed(frame, merge(faces), beside=bool(known), cut=cut)
         return _most_important(faces, known, self._max_faces)
 
     def state(self) -> State:
@@ -107,10 +107,17 @@ class FaceFinder:
         seen = closest(self._boxes(window), face.box, least=SAME)
         return [seen] if seen is not None and seen.score >= STILL_THERE else []
 
-    def _confirmed(self, image: Image, face: Face) -> list[Face]:
-        """A zoomed look at a new detection: read, or as a box if it scores well, or nothing."""
+    def _confirmed(self, image: Image, face: Face, *, late: bool) -> list[Face]:
+        """A zoomed look at a new detection: read, or as a box if it scores well, or nothing.
+
+        One that comes ``late``, from a picture some frames ago, must be seen in this one too.
+        """
         window = zoom(image, face.box)
         seen = closest(self._boxes(window), face.box, least=SAME)
+        if late:
+            if seen is None:
+                return []
+            face = replace(seen, score=face.score)
         score = max(face.score, seen.score if seen is not None else 0.0)
         read = self._read(window, face)
         if read is not None:
@@ -125,21 +132,26 @@ class FaceFinder:
         self._survey.wait()
         return [window.back(seen) for seen in self._detector.detect(window.image)]
 
-    def _surveyed(self, frame: Frame, faces: list[Face], cut: bool) -> list[Face]:
-        """The faces with those of a survey, where there is one to look at; begins one where it is due."""
-        if len(faces) < self._max_faces and self._agenda.due(frame.time, len(faces), cut):
+    def _surveyed(self, frame: Frame, faces: list[Face], *, beside: bool, cut: bool) -> list[Face]:
+        """The faces with those of a survey, where there is one to look at; begins one where it is due.
+
+        ``beside`` the search where known faces are followed, else at once.
+        """
+        beside = beside and bool(faces) and not cut
+        free = not beside or not self._survey.under_way
+        if len(faces) < self._max_faces and free and self._agenda.due(frame.time, len(faces), cut):
             self._agenda.begun(frame.time)
-            if not faces or cut:
-                return self._with(frame, faces, self._survey.now(frame.image))
+            if not beside:
+                return self._with(frame, faces, self._survey.now(frame.image), late=False)
             self._survey.begin(frame.image)
         seen = self._survey.frame(cut)
-        return faces if seen is None else self._with(frame, faces, seen)
+        return faces if seen is None else self._with(frame, faces, seen, late=True)
 
-    def _with(self, frame: Frame, faces: list[Face], seen: Sequence[Face]) -> list[Face]:
+    def _with(self, frame: Frame, faces: list[Face], seen: Sequence[Face], *, late: bool) -> list[Face]:
         """The faces, scored anew, and those that a survey has ``seen`` besides and a closer look confirms."""
         rescored = [_rescored(face, seen) for face in faces]
         new = [face for face in seen if not any(same_face(face.box, other.box) for other in faces)]
-        looked = [found for face in new for found in self._confirmed(frame.image, face)]
+        looked = [found for face in new for found in self._confirmed(frame.image, face, late=late)]
         merged = merge(rescored + looked)
         self._agenda.ended(len(merged), gained=len(merged) > len(faces))
         return merged

@@ -57,6 +57,11 @@ class Survey:
         self._seen: Future[list[Face]] | None = None
         self._left = 0
 
+    @property
+    def under_way(self) -> bool:
+        """Whether one has begun whose time has not come."""
+        return self._seen is not None
+
     def begin(self, image: Image) -> None:
         """Look through ``image`` (h w 3), RGB uint8; what was looked through before is forgotten."""
         self._seen, self._left = self._thread.submit(self._detector.detect, image), LATER
@@ -71,8 +76,10 @@ class Survey:
 
         A ``cut`` makes what was seen before it worthless.
         """
-        if self._seen is None or cut:
+        if cut:
+            self.wait()  # or the search would ask the same detector meanwhile
             self._seen = None
+        if self._seen is None:
             return None
         self._left -= 1
         return None if self._left > 0 else self._taken()

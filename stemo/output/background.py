@@ -29,15 +29,15 @@ class ResumableFilm(Film, Protocol):
 class Background:
     """A film whose pictures go to another ``film`` on a thread of its own.
 
-    Every picture is kept: where the encoder falls ``waiting`` pictures behind, :meth:`write` waits for it. What it
-    raises comes out of the next :meth:`write`, or of :meth:`close`.
+    Every picture is kept: where the encoder falls ``waiting`` pictures behind, :meth:`write` waits for it, and for the
+    first picture always. What it raises comes out of the next :meth:`write`, or of :meth:`close`.
     """
 
     def __init__(self, film: Film, waiting: int = 2) -> None:
         self._film = film
         self._queue: queue.Queue[tuple[Image, float] | None] = queue.Queue(waiting)
         self._error: Exception | None = None
-        self._ended = False
+        self._begun = self._ended = False
         self._thread = threading.Thread(target=self._work, name="stemo-encoder", daemon=True)
         self._thread.start()
 
@@ -45,6 +45,11 @@ class Background:
         """Keep one picture (h w 3), which must not change any more, shown from ``time`` on (seconds)."""
         self._check()
         self._queue.put((image, time))
+        if not self._begun:
+            # an encoder that cannot even begin is said before anything else is written
+            self._begun = True
+            self._queue.join()
+            self._check()
 
     def close(self, *, keep: bool = False) -> None:
         """Encode what still waits, and finish the file as ``film`` does. May be called twice."""

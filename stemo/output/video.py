@@ -229,7 +229,7 @@ def as_frame(image: Image, tick: int) -> av.VideoFrame:
     frame = av.VideoFrame(width, height, "yuv420p")
     # PyAV's own copy takes three times as long, and its way without one cuts heights to multiples of four
     for plane, values in zip(frame.planes, (planes[:height], *chroma), strict=True):
-        rows = rearrange(np.frombuffer(plane, np.uint8), "(h w) -> h w", w=plane.line_size)
+        rows = rearrange(np.frombuffer(memoryview(plane), np.uint8), "(h w) -> h w", w=plane.line_size)
         rows[: plane.height, : plane.width] = values
     frame.pts, frame.time_base = tick, TIME_BASE
     return frame
