@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import FixedRecognizer, make_video
 
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, OutputError
+from stemo.modes import video
 from stemo.modes.batch import tasks
 from stemo.modes.batch.engines import Engine, choose_engine, in_this_process
 from stemo.modes.batch.inputs import find_batch
@@ -227,6 +230,24 @@ def test_an_interruption_keeps_what_is_done_and_the_next_run_does_the_rest(room:
     assert room.run() == 0
     assert room.read == ["z Ölçü.mkv"]
     assert len(room.rows("z Ölçü")) == 6
+
+
+def test_an_interruption_while_a_video_is_finished_ends_the_batch_after_it(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = video._write_meta
+
+    def interrupted(*given: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        finish(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(video, "_write_meta", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            room.run()
+    assert room.outcomes == {"a b.mp4": "read", "z Ölçü.mkv": "not read"}
+    assert room.run() == 0
+    assert room.outcomes == {"a b.mp4": "skipped", "z Ölçü.mkv": "read"}
 
 
 def test_an_interrupted_video_is_gone_on_with(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,13 @@ def test_any_size_gets_its_display_and_the_frame_stays(width: int, height: int) 
     assert (drawn != frame.image).any()
 
 
+def test_a_picture_of_few_pixels_gets_a_display_too() -> None:
+    for side in (33, 40, 60, 77, 80):
+        box = (0.7 * side, 0.7 * side, 0.9 * side, 0.9 * side)
+        drawn = ExplanationDisplay().draw(Frame(0, 0.0, _blank(side, side)), [_explained(box=box)])
+        assert drawn.shape == (side, side, 3)
+
+
 def test_what_is_not_about_a_face_is_left_alone() -> None:
     frame = Frame(0, 0.0, _blank(1280, 720))
     drawn = ExplanationDisplay().draw(frame, [_explained()])

@@ -52,12 +52,14 @@ def run_video(
     started: float | None = None,
     recognizer: Recognizer | None = None,
     bar: bool = True,
+    stop: threading.Event | None = None,
 ) -> int:
     """Read ``spec`` into ``output`` and the files beside it; returns 0. Raises :class:`StemoError` otherwise.
 
     ``resume`` leaves what a killed run can go on from, and goes on where there is such. ``started``
     (:func:`time.monotonic`) is when the command began, for the report of its start-up. ``recognizer`` is one that these
-    settings made, where there is one already; ``bar`` shows the progress on a terminal.
+    settings made, where there is one already; ``bar`` shows the progress on a terminal,
+    ``stop`` is set by Ctrl-C, also by one that comes while files are finished and so ends nothing here.
 
     Where the input ends early, everything decoded is kept and the error comes after the files are finished.
     """
@@ -83,7 +85,7 @@ def run_video(
         else:
             note_work(place, say)
         check_place(place.meta, overwrite)
-        stop = threading.Event()
+        stop = stop or threading.Event()
         # libraries that are interrupted while they load report something else, and files are open from here on
         stack.enter_context(stopping(stop))
         sinks = Sinks(source, place, overwrite, contact_sheet, recognizer.facts.labels, work)

@@ -226,7 +226,8 @@ def _draw_blendshape(pen: panels.Pen, name: str, added: float, most: float, y: f
 def _scale(pen: panels.Pen, x: float, y: float, width: float) -> None:
     """What the colours mean."""
     u = pen.unit
-    left, right, top, bottom = round(x * u), round((x + width) * u), round((y - 2.5) * u), round((y + 2.5) * u)
+    left, right, top = round(x * u), round((x + width) * u), round((y - 2.5) * u)
+    bottom = max(round((y + 2.5) * u), top + 1)
     ramp = np.tile(np.linspace(0, 1, right - left, dtype=np.float32), (bottom - top, 1))
     gray = np.full((bottom - top, right - left, 3), 96, np.uint8)
     pen.image[top:bottom, left:right] = mixed(gray, ramp)[:, : pen.image.shape[1] - left]

@@ -60,7 +60,10 @@ def choose_engine(name: str = "local", workers: int | None = None) -> Engine:
 def in_this_process(tasks: Sequence[Task], read: Read = read_task) -> Outcomes:
     """One task after the other."""
     for task in tasks:
-        yield task, read(task)
+        outcome = read(task)
+        yield task, outcome
+        if outcome.last:
+            raise KeyboardInterrupt
 
 
 def in_processes(tasks: Sequence[Task], workers: int, read: Read = read_task) -> Outcomes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Outcome:
 
     ``kept``: the input broke off, and what came before has results. ``everyones``: the fault lies in the settings or
     weights, so every other video would fail the same way. ``died``: the process did, and could not clean up.
+    ``last``: the user asked to stop while it was being finished.
     """
 
     seconds: float = 0.0
@@ -41,6 +43,7 @@ class Outcome:
     everyones: bool = False
     died: bool = False
     warnings: tuple[str, ...] = ()
+    last: bool = False
 
 
 Read: TypeAlias = Callable[[Task], Outcome]
@@ -50,11 +53,11 @@ def read_task(task: Task) -> Outcome:
     """Read the video, replacing what is there; raises nothing but an interruption, which keeps what was computed."""
     said: list[str] = []
     started = time.monotonic()
-    problem, kept, everyones = "", False, False
+    problem, kept, everyones, stop = "", False, False, threading.Event()
     try:
         recognizer = _recognizer(task.settings)
         started = time.monotonic()  # loading is done once for many
-        _read(task, recognizer, said.append)
+        _read(task, recognizer, said.append, stop)
     except StemoError as error:
         problem, kept = str(error), isinstance(error, TruncatedError)
         everyones = isinstance(error, ConfigError | WeightsError)
@@ -63,15 +66,23 @@ def read_task(task: Task) -> Outcome:
         reason = " ".join(str(error).split()) or "no reason given"
         problem = f"unexpected {type(error).__name__}: {reason}"
     warnings = tuple(line for line in said if line.startswith("warning:"))
-    return Outcome(time.monotonic() - started, problem, kept, everyones, warnings=warnings)
+    return Outcome(time.monotonic() - started, problem, kept, everyones, warnings=warnings, last=stop.is_set())
 
 
-def _read(task: Task, recognizer: Recognizer, say: Callable[[str], None]) -> None:
+def _read(task: Task, recognizer: Recognizer, say: Callable[[str], None], stop: threading.Event) -> None:
     if task.processors is not None:
         limit_processors(task.processors)
-    video, output, settings = str(task.video), task.output, task.settings
     run_video(
-        video, output, settings, task.no_video, True, say, recognizer=recognizer, resume=task.resume, bar=task.bar
+        str(task.video),
+        task.output,
+        task.settings,
+        task.no_video,
+        True,
+        say,
+        resume=task.resume,
+        recognizer=recognizer,
+        bar=task.bar,
+        stop=stop,
     )
 
 
