@@ -217,3 +217,17 @@ def test_no_camera_is_one_line_and_stderr_stays_quiet(capfd: pytest.CaptureFixtu
     assert "\n" not in str(caught.value)
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}.mp4", f"{'x' * 300}.png"])
+def test_a_path_that_cannot_be_looked_at(tmp_path: Path, name: str) -> None:
+    assert "cannot be looked at" in (text := message(tmp_path / name))
+    assert "got File name too long" in text
+
+
+def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert "got Permission denied" in message(tmp_path)

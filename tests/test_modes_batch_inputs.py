@@ -150,3 +150,10 @@ def test_the_output_is_named_after_the_input_where_it_is_not_named() -> None:
     assert batch("clips/", None).output == Path("clips_stemo")
     assert batch("clips/*.mp4", None).output == Path("clips_stemo")
     assert batch("mine.txt", None).output == Path("mine_stemo")
+
+
+def test_linked_subfolders_are_searched_once() -> None:
+    put("disk/anna/talk.mp4", "disk/ben/talk.mp4", "clips/carl/talk.mp4")
+    for link, target in (("anna", "disk/anna"), ("disk", "disk"), ("carl/up", "."), ("same", "clips/carl")):
+        (Path("clips") / link).symlink_to(Path(target).resolve(), target_is_directory=True)
+    assert names(batch("clips")) == ["anna/talk.mp4", "carl/talk.mp4", "disk/ben/talk.mp4"]

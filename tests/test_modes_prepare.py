@@ -237,3 +237,15 @@ def test_an_unreadable_picture_leaves_nothing_behind(
     (people / "fear" / "broken.png").write_bytes(b"no picture")
     refused(people, tmp_path / "out")
     assert "image 'fear/broken.png' cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "output"), [("x" * 300, "out"), ("people", "x" * 300), ("people", f"{'x' * 300}/out")]
+)
+def test_a_path_that_cannot_be_looked_at_is_one_line(
+    tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str], data: str, output: str
+) -> None:
+    assert prepare(people.parent / data, tmp_path / output) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "got File name too long" in error or "is missing" in error

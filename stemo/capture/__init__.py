@@ -67,10 +67,17 @@ def _check_range(start: float | None, end: float | None) -> None:
 
 def _check_file(path: Path) -> None:
     expected = "expected a video file, an image, a folder of images or a stream address"
-    if not path.exists():
+    try:
+        exists, empty = path.exists(), path.is_file() and path.stat().st_size == 0
+    except OSError as error:
+        raise InputError(
+            f"input {str(path)!r} cannot be looked at: {expected}, got {error.strerror}. "
+            "Check the path, and whether you may read it."
+        ) from error
+    if not exists:
         raise InputError(
             f"input {str(path)!r} does not exist: {expected}, got no such file. "
             f"Check the path, seen from {str(Path.cwd())!r}."
         )
-    if path.is_file() and path.stat().st_size == 0:
+    if empty:
         raise InputError(f"input {str(path)!r} is empty: {expected}, got 0 bytes. Copy or download it again.")

@@ -5,6 +5,7 @@ A folder has no clock of its own: its images, in natural order (2 before 10), ar
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
@@ -89,8 +90,38 @@ def read_image(path: Path) -> Image:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images in ``folder``, in natural order."""
-    return sorted((file for file in folder.iterdir() if _is_image(file)), key=lambda file: natural(file.name))
+    """The images in ``folder``, in natural order. Raises :class:`InputError` where it may not be read."""
+    try:
+        return sorted((file for file in folder.iterdir() if _is_image(file)), key=lambda file: natural(file.name))
+    except OSError as error:
+        raise InputError(
+            f"folder {str(folder)!r} cannot be read: expected a folder of images, got {error.strerror}. "
+            "Check the path, and whether you may read it."
+        ) from error
+
+
+def walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Each folder from ``root`` down, with the names of its folders and files; hidden folders are left out.
+
+    Linked folders are gone into as well, but none twice, and none that lies below ``root`` under a name of its own.
+    """
+    home = Path(os.path.realpath(root))
+    seen = {home}
+    for folder, names, files in os.walk(root, followlinks=True):
+        shown = sorted(name for name in names if not name.startswith("."))
+        names[:] = [name for name in shown if _is_new(Path(folder, name), home, seen)]
+        yield Path(folder), shown, files
+
+
+def _is_new(folder: Path, home: Path, seen: set[Path]) -> bool:
+    """Whether :func:`walk` is to go into ``folder``, which is then ``seen``."""
+    real = Path(os.path.realpath(folder))
+    inside = real.relative_to(home).parts if real.is_relative_to(home) else (".",)
+    is_read_there = folder.is_symlink() and not any(part.startswith(".") for part in inside)
+    if is_read_there or real in seen:
+        return False
+    seen.add(real)
+    return True
 
 
 def own_open() -> Callable[..., Opened]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -110,8 +111,8 @@ def _say_table(prepared: Prepared, splits: Sequence[str], say: Say) -> None:
 
 def _check_apart(data: Path, output: Path) -> None:
     """Raise :class:`ConfigError` where the output is the data, or holds it, or lies in it."""
-    one, other = data.resolve(), output.resolve()
-    if one.exists() and (one == other or one in other.parents or other in one.parents):
+    one, other = (Path(os.path.realpath(path)) for path in (data, output))
+    if os.path.exists(one) and (one == other or one in other.parents or other in one.parents):
         raise ConfigError(
             f"output {str(output)!r} overlaps with data {str(data)!r}: expected two places, got one. Change --output."
         )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
+import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache, partial
@@ -15,12 +18,14 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from stemo.capture.images import walk
 from stemo.errors import DataError
 from stemo.records import Box, Image
 
 PICTURES = {".webp", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"}
 TABLES = {".csv", ".txt"}
+DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, KeyError, RuntimeError, OSError, EOFError)  # of a zip
 
 
 class Archive(Protocol):
@@ -64,7 +69,8 @@ class FolderArchive:
 
     @cached_property
     def _entries(self) -> list[tuple[str, bool]]:
-        found = ((path.relative_to(self._root), path.is_file()) for path in self._root.rglob("*"))
+        paths = [folder / name for folder, names, files in walk(self._root) for name in (*names, *files)]
+        found = ((path.relative_to(self._root), os.path.isfile(path)) for path in paths)
         return sorted((path.as_posix(), is_file) for path, is_file in found if not _is_hidden(path.parts))
 
     def _belongs(self, name: str) -> bool:
@@ -97,7 +103,7 @@ class ZipArchive:
         """The bytes of a file."""
         try:
             return self._zip.read(name)
-        except (zipfile.BadZipFile, KeyError, RuntimeError, OSError, EOFError) as error:
+        except DAMAGES as error:
             raise DataError(f"file {name!r} in {str(self.path)!r} cannot be read: {error}. Copy it again.") from error
 
     @contextmanager
@@ -116,9 +122,16 @@ class ZipArchive:
 
 def open_archive(path: Path) -> Archive:
     """A zip, a folder, or a ``.csv`` with what lies beside it. Raises :class:`DataError` for anything else."""
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise DataError(
+            f"data {str(path)!r} cannot be looked at: expected a zip file or a folder, got {error.strerror}. "
+            "Check the path, and whether you may read it."
+        ) from error
+    if is_folder:
         return FolderArchive(path)
-    if path.is_file():
+    if is_file:
         return FolderArchive(path.parent, path.name) if path.suffix.lower() in TABLES else ZipArchive(path)
     raise DataError(f"data {str(path)!r} does not exist: expected a zip file or a folder. Check the path.")
 
@@ -128,7 +141,9 @@ def read_text(archive: Archive, name: str) -> str:
     try:
         return archive.read(name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"table {name!r} cannot be read: expected text in UTF-8, got {error.reason}.") from error
+        raise DataError(
+            f"table {name!r} cannot be read: expected text in UTF-8, got {error.reason}. Save it as UTF-8."
+        ) from error
 
 
 @lru_cache(maxsize=2)  # every layout wants to see the same table

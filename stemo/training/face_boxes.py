@@ -104,12 +104,17 @@ def _pictures(
 
 
 def _files(place: Path, path: Path) -> list[Path]:
-    if place.is_dir():
-        return sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES)
-    if place.suffix == ".txt" and place.is_file():
-        lines = [line.strip() for line in place.read_text(encoding="utf-8").splitlines()]
-        return [place.parent / line for line in lines if line]
-    raise _wrong(path, f"leads to {str(place)!r}", "a folder of pictures or a .txt list of them", "neither")
+    expected = "a folder of pictures or a .txt list of them"
+    try:
+        if place.is_dir():
+            return sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES)
+        if place.suffix == ".txt" and place.is_file():
+            lines = [line.strip() for line in place.read_text(encoding="utf-8-sig").splitlines()]
+            return [place.parent / line for line in lines if line]
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise _wrong(path, f"leads to {str(place)!r}, which cannot be read", expected, str(reason)) from error
+    raise _wrong(path, f"leads to {str(place)!r}", expected, "neither")
 
 
 def label_file(picture: Path) -> Path:
@@ -136,9 +141,14 @@ def _size(file: Path) -> tuple[int, int]:
 
 def _boxes(file: Path, classes: int) -> Array:
     """The boxes (n 5) of a label file; none where there is no file."""
-    if not file.exists():
+    try:
+        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
         return np.zeros((0, 5), np.float32)
-    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
+        raise DataError(
+            f"label {str(file)!r} cannot be read: expected a line per face, got {error.strerror}. {LAYOUT}"
+        ) from error
     rows = [_row(line, number, file, classes) for number, line in enumerate(lines, 1) if line.strip()]
     return np.array(rows, np.float32).reshape(-1, 5)
 

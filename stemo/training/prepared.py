@@ -58,10 +58,16 @@ def check_place(folder: Path, overwrite: bool) -> None:
 
     Only what an earlier run made is ever replaced: a folder that holds anything else stays as it is.
     """
-    if not folder.parent.is_dir():
+    if not os.path.isdir(folder.parent):
         raise OutputError(f"output folder {str(folder.parent)!r} is missing: expected a folder. mkdir -p it first.")
-    if not folder.exists():
-        return
+    try:
+        if not folder.exists():
+            return
+    except OSError as error:
+        raise OutputError(
+            f"output {str(folder)!r} cannot be looked at: expected a new name, got {error.strerror}. "
+            "Choose another --output."
+        ) from error
     if not overwrite:
         raise OutputError(
             f"output {str(folder)!r} exists: expected a new name, got an existing one. "

@@ -89,9 +89,8 @@ def _folder(root: Path, output: Path | None) -> Batch | None:
 
 
 def _below(root: Path) -> Iterator[Path]:
-    for folder, names, files in os.walk(root):
-        names[:] = [name for name in names if not name.startswith(".")]
-        yield from (Path(folder, name) for name in files if _is_video(Path(name)))
+    for folder, _, files in images.walk(root):
+        yield from (folder / name for name in files if _is_video(Path(name)))
 
 
 def _pattern(pattern: str, output: Path | None) -> Batch:

@@ -12,6 +12,7 @@ A layout is a line of :data:`LAYOUTS`: how to tell it, how to read its faces. Th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -125,7 +126,7 @@ def rule_of(path: Path, labels: Sequence[str] = EMOTIONS) -> str:
 
 def open_data(path: Path) -> DataSet:
     """The data set at ``path`` (a folder, zip or csv, or the word "made"). Raises :class:`DataError`."""
-    if path == MADE and not path.exists():
+    if path == MADE and not os.path.exists(path):
         return DataSet(path, MADE_RULE, made_faces)
     archive = open_archive(path)
     layout = layout_of(archive)
@@ -154,10 +155,11 @@ def data_sets(path: Path) -> list[Path]:
 
     Raises :class:`DataError` where nothing has a known layout.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         open_data(path)
         return [path]
-    zips, inner = _known(sorted(path.glob("*.zip"))), _known(sorted(path.iterdir()))
+    entries = _entries(path)
+    zips, inner = _known([name for name in entries if name.suffix == ".zip"]), _known(entries)
     own = layout_of(open_archive(path))
     # a folder of pictures in folders looks like one data set of pictures, whatever is described further in
     sets = [name for name, layout in inner.items() if not layout.plain and name.name.lower() not in SPLITS]
@@ -171,9 +173,20 @@ def data_sets(path: Path) -> list[Path]:
     return [path]
 
 
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; what is hidden is nobody's data set, such as what a killed --prepare leaves behind."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(
+            f"data {str(folder)!r} cannot be read: expected a folder of data sets, got {error.strerror}. "
+            "Check whether you may read it."
+        ) from error
+
+
 def _known(paths: Sequence[Path]) -> dict[Path, Layout]:
     """The folders and zips among ``paths`` that have a known layout, with it."""
-    found = ((path, layout_of(open_archive(path))) for path in paths if path.is_dir() or path.suffix == ".zip")
+    found = ((path, layout_of(open_archive(path))) for path in paths if os.path.isdir(path) or path.suffix == ".zip")
     return {path: layout for path, layout in found if layout is not None}
 
 

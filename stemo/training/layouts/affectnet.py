@@ -12,7 +12,7 @@ import numpy as np
 
 from stemo.errors import DataError
 from stemo.records import Box
-from stemo.training.archives import Archive, named, read_text, stored_picture
+from stemo.training.archives import Archive, any_lines, faults_said, named, read_text, stored_picture
 from stemo.training.datasets import LabelledFace, Picture
 
 EXPRESSIONS = ("Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Angry", "Contempt")
@@ -30,7 +30,7 @@ HEADER: tuple[str, ...] = (
 def has_tables(archive: Archive) -> bool:
     """Whether ``training.csv`` or ``validation.csv`` has AffectNet's columns; some copies lack the header."""
     found = named(archive, *TABLES)
-    return bool(found) and len(next(csv.reader(io.StringIO(read_text(archive, found[0]))), [])) == len(HEADER)
+    return bool(found) and len(next(_lines(archive, found[0]), [])) == len(HEADER)
 
 
 def table_faces(archive: Archive) -> Iterator[LabelledFace]:
@@ -41,7 +41,7 @@ def table_faces(archive: Archive) -> Iterator[LabelledFace]:
     places = {"/".join(PurePosixPath(name).parts[-2:]): name for name in archive.names()}
     for table in named(archive, *TABLES):
         split = TABLES[PurePosixPath(table).name]
-        for number, cells in enumerate(csv.reader(io.StringIO(read_text(archive, table))), 1):
+        for number, cells in enumerate(_lines(archive, table), 1):
             if not cells or cells[0] == HEADER[0]:
                 continue
             row = dict(zip(HEADER, cells, strict=False))
@@ -54,6 +54,12 @@ def table_faces(archive: Archive) -> Iterator[LabelledFace]:
                 raise DataError(f"image {cells[0]!r} of {table} is missing in {str(archive.path)!r}.")
             picture = stored_picture(archive, name, _box(row, where))
             yield rated_face(name, picture, labels, split)
+
+
+def _lines(archive: Archive, table: str) -> Iterator[list[str]]:
+    """The cells of every line, one by one: a table has hundreds of thousands."""
+    with faults_said(table):
+        yield from csv.reader(any_lines(read_text(archive, table)))
 
 
 def has_annotations(archive: Archive) -> bool:

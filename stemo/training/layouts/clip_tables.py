@@ -44,13 +44,29 @@ def has_clip_tables(archive: Archive) -> bool:
     """Whether a table names clips, be they videos or folders of frames, that lie here too."""
     places: dict[str, list[str]] | None = None
     for table in _tables(archive):
-        rows = read_rows(archive, table)
+        rows = _rows_or_none(archive, table)
         if rows:
             places = places or _places(archive)
-            clips = [row.clip for row in rows[: 1 + rows[0].heading]]
-            if any(_find(places, clip) for clip in clips):
+            if _names_clips(rows, places):
                 return True
     return False
+
+
+def _rows_or_none(archive: Archive, table: str) -> list[Row]:
+    """The clips of a table; none where it cannot be read, for what lies beside pictures may be anybody's notes."""
+    try:
+        return read_rows(archive, table)
+    except DataError:
+        if archive.path.name == table:  # the one that was asked for
+            raise
+        return []
+
+
+def _names_clips(rows: Sequence[Row], places: dict[str, list[str]]) -> bool:
+    """Whether the first line is a clip that lies here, and none is a category: that makes a list of classes."""
+    if any(canonical_emotion(row.clip) and not _find(places, row.clip) for row in rows):
+        return False
+    return any(_find(places, row.clip) for row in rows[: 1 + rows[0].heading])
 
 
 def table_faces(archive: Archive) -> Iterator[LabelledFace]:
@@ -67,7 +83,7 @@ def table_faces(archive: Archive) -> Iterator[LabelledFace]:
                     f"clip {row.clip!r} of {row.where} is missing in {str(archive.path)!r}. Check its folder."
                 )
             # several tables may name a clip: what any of them holds out is held out
-            if place not in clips or clips[place].split in TRAIN_SPLITS:
+            if place not in clips or _rank(row.split) > _rank(clips[place].split):
                 clips[place] = Clip(place, emotion_of(row), row.split, row.subject)
     yield from faces_of_clips(archive, tqdm(clips.values(), "clips", disable=None))
 
@@ -138,12 +154,21 @@ def _split_of(table: str) -> str:
     return next((word for word in reversed(words) if word in SPLITS), "")
 
 
+def _rank(split: str) -> int:
+    """What a table's word on a split weighs: held out before training, training before nothing."""
+    return 0 if split.lower() not in SPLITS else 1 if split.lower() in TRAIN_SPLITS else 2
+
+
 def _places(archive: Archive) -> dict[str, list[str]]:
-    """Every video and every folder of pictures, by the last part of its name without ending and leading zeros."""
+    """Every video and every folder of pictures, by the last part of its name without ending and leading zeros.
+
+    A folder that has the name of a category is that category's, not a clip.
+    """
     videos = {name for name in archive.names() if is_video(name)}
     folders = {str(PurePosixPath(name).parent) for name in archive.names() if is_picture(name)} - {"."}
+    clips = {name for name in folders if not canonical_emotion(PurePosixPath(name).name)}
     places: dict[str, list[str]] = {}
-    for place in sorted(videos | folders):
+    for place in sorted(videos | clips):
         places.setdefault(_last(place), []).append(place)
     return places
 
@@ -152,7 +177,15 @@ def _find(places: dict[str, list[str]], clip: str) -> str | None:
     """The place of a clip; folders of frames, which hold cut-out faces, come before videos."""
     wanted = PurePosixPath(clip.strip("/ ")).parts
     fitting = [place for place in places.get(_last(clip), []) if _ends(place, wanted)]
-    return min(fitting, key=is_video) if fitting else None
+    if not fitting or (len(wanted) == 1 and _is_class(fitting)):
+        return None
+    return min(fitting, key=is_video)
+
+
+def _is_class(places: Sequence[str]) -> bool:
+    """Whether folders of one name are a class of one's own: several splits have it, as train/bored and test/bored."""
+    above = [PurePosixPath(place).parent.name.lower() for place in places if not is_video(place)]
+    return sum(name in SPLITS for name in above) > 1
 
 
 def _ends(place: str, wanted: Sequence[str]) -> bool:
