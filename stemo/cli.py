@@ -146,7 +146,7 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
         from stemo.modes.benchmark.choice import Wish, run_chosen
 
         record = str(options.record) if options.record else None
-        more = options.peers or (), options.split, options.frames, options.workers, record
+        more = options.peers or (), options.split, options.frames, options.workers, record, options.overwrite
         return run_chosen(Wish(options.benchmark, options.output, *more), settings)
     if options.export:
         return _export(options, settings)

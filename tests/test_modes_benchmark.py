@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from stemo.cli import main
-from stemo.modes.benchmark import stages
+from stemo.config import RecognitionSettings
+from stemo.errors import ConfigError, WeightsError
+from stemo.modes.batch.engines import Engine, Outcomes
+from stemo.modes.batch.tasks import Outcome, Task
+from stemo.modes.benchmark import stages, throughput
 from stemo.modes.benchmark.clips import make_clip
+from stemo.modes.benchmark.network import network_times
 from stemo.modes.benchmark.stages import STAGES, WARM_UP, Clock, Timings
+from stemo.network.streaming import Observation
+from stemo.recognizer import Recognizer
 
 
 def test_the_clock_starts_behind_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +86,48 @@ def test_the_whole_way(
 def test_only_speed_is_recorded_of_a_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--benchmark", "--record", "valid"]) == 2
     assert "expected one of speed, got 'valid'" in capsys.readouterr().err
+
+
+class Copied:
+    """A recognizer of weights whose description names an 8-bit twin that did not come with them."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+
+    def stream(self, backend: str) -> Copied:
+        if backend == "int8":
+            raise WeightsError("the twin is missing")
+        if backend == "torch":
+            raise ConfigError("another device")
+        return self
+
+    def read(self, faces: Sequence[Observation], _time: float) -> list[Observation]:
+        return list(faces)
+
+
+def test_a_twin_is_missed_only_where_it_reads() -> None:
+    (onnx,) = network_times(cast(Recognizer, Copied("onnx")), [1]).items()
+    assert onnx[0] == "onnx"
+    with pytest.raises(WeightsError, match="the twin is missing"):
+        network_times(cast(Recognizer, Copied("int8")), [1])
+
+
+@pytest.mark.parametrize(("workers", "videos"), [(2, 8), (12, 12)])
+def test_every_worker_has_a_video_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, videos: int
+) -> None:
+    given: list[int] = []
+
+    def run(tasks: Sequence[Task]) -> Outcomes:
+        given.append(len({task.output for task in tasks}))
+        yield from ((task, Outcome()) for task in tasks)
+
+    monkeypatch.setattr(throughput, "choose_engine", lambda _name, _count: Engine(run))
+    said: list[str] = []
+    throughput.run_throughput([str(tmp_path / "a.mp4")], workers, None, RecognitionSettings(), said.append)
+    assert given == [videos, videos]
+    assert said[-1].startswith(f"{workers} at a time: ")
+    assert said[-1].endswith(f"({videos}: a.mp4)")
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sysconfig
 import venv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ import pytest
 from fakes import make_video
 
 from stemo.cli import main
+from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, DataError
 from stemo.modes.benchmark.peers import known
 from stemo.modes.benchmark.peers.accuracy import faces_to_score, score_guesses
 from stemo.modes.benchmark.peers.children import ClipRun
 from stemo.modes.benchmark.peers.known import PEERS, Peer, installed, missing, python_of
-from stemo.modes.benchmark.peers.run import read_in_rounds
+from stemo.modes.benchmark.peers.run import _stemo, read_in_rounds
 from stemo.modes.benchmark.peers.standing import Tool
 from stemo.modes.benchmark.peers.table import markdown, terminal
 from stemo.training.layouts import load_any
@@ -137,6 +139,17 @@ def test_every_known_tool_can_be_run_or_has_a_reason() -> None:
     assert "fer" not in reasons
     assert reasons["deepface"].startswith("could not run: needs a download of")
     assert "pip install facex==" in reasons["facex"]
+
+
+def test_stemo_finds_in_its_own_process_the_files_that_were_given_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {"weights": "w.safetensors", "landmarker": "l.task", "face_weights": "f.onnx", "object_weights": "o.pt"}
+    given = _stemo(replace(RecognitionSettings(detector="yunet"), **files)).job["given"]
+    assert {name: given[name] for name in files} == {name: str(tmp_path / file) for name, file in files.items()}
+    assert given["detector"] == "yunet"
+    assert _stemo(RecognitionSettings()).job["given"]["weights"] is None
 
 
 def test_guesses_count_by_any_common_name() -> None:

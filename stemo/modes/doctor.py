@@ -139,7 +139,7 @@ def _start(place: int) -> subprocess.Popen[str]:
     package = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", PROCESS.format(place=place)],
+        _command(place),
         env={**os.environ, "PYTHONPATH": paths},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -147,6 +147,11 @@ def _start(place: int) -> subprocess.Popen[str]:
         text=True,
         encoding="utf-8",
     )
+
+
+def _command(place: int, version: tuple[int, ...] = sys.version_info[:2]) -> list[str]:
+    safe = ["-P"] if version >= (3, 11) else []  # an older Python lacks it, and shall be told so by its check
+    return [sys.executable, *safe, "-c", PROCESS.format(place=place)]
 
 
 def _listen(lines: IO[str], answers: queue.Queue[str]) -> None:

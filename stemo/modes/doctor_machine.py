@@ -26,6 +26,8 @@ GIB = 1 << 30
 LEAST_MEMORY = 1.5  # GiB free: --video takes about one
 LEAST_DISK = 0.5  # GiB free
 RUNS = Path("runs")
+MEMORY = Path("/proc/meminfo")
+CONTAINER = Path("/sys/fs/cgroup")
 
 # import name -> what pip calls it, as in pyproject.toml
 LOADED = {
@@ -144,13 +146,13 @@ def memory() -> str:
 def free_memory() -> tuple[float, float]:
     """Bytes free and altogether, where the system or the container's limit tells; raises Trouble elsewhere."""
     try:
-        lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+        lines = (line.split() for line in MEMORY.read_text().splitlines())
         sizes = {words[0]: int(words[1]) * 1024.0 for words in lines if len(words) > 1}
         free, whole = sizes["MemAvailable:"], sizes["MemTotal:"]
     except (OSError, KeyError):
         raise Trouble("this system does not tell how much is free", "") from None
-    limit = _container_limit()
-    return min(free, limit), min(whole, limit)
+    left, limit = _container_memory()
+    return max(0.0, min(free, left)), min(whole, limit)
 
 
 def writable(folder: Path) -> str:
@@ -202,11 +204,26 @@ def display() -> str:
     return f"accepts windows{' on ' + ', '.join(named) if named else ''}"
 
 
-def _container_limit() -> float:
+def _container_memory() -> tuple[float, float]:
+    """Bytes left of the container's limit, and the limit; infinite where there is none."""
+    limit = _size("memory.max", math.inf)
+    return limit - _size("memory.current", 0.0) + _given_back(), limit
+
+
+def _size(name: str, otherwise: float) -> float:
     try:
-        return float(Path("/sys/fs/cgroup/memory.max").read_text())
+        return float((CONTAINER / name).read_text())
     except (OSError, ValueError):  # no container, or one without a limit
-        return math.inf
+        return otherwise
+
+
+def _given_back() -> float:
+    """Bytes of files that the container keeps in memory only until somebody needs it."""
+    try:
+        lines = (CONTAINER / "memory.stat").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(float(line.split()[1]) for line in lines if line.startswith("inactive_file "))
 
 
 def _is_there(name: str) -> bool:

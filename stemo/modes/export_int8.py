@@ -13,6 +13,7 @@ import torch
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, DataError, OutputError
 from stemo.modes.export_packages import check_packages
+from stemo.modes.scored import share_held_back
 from stemo.network.checkpoint import WeightFacts, given_or_shipped, load_weights, write_description
 from stemo.network.clips import NetworkClips
 from stemo.network.engine import OnnxEngine, network_threads
@@ -20,7 +21,7 @@ from stemo.network.int8 import FACTS, PARTS, Twin, twin_path
 from stemo.network.model import Network
 from stemo.network.preprocessing import PICTURE_SIZE
 from stemo.network.quantising import quantise
-from stemo.output.pending import Pending, failed
+from stemo.output.pending import Pending, check_place, failed
 from stemo.training.collection import collect
 from stemo.training.datasets import Still
 from stemo.training.evaluation import category_readings, read_stills
@@ -38,14 +39,17 @@ CPU = torch.device("cpu")
 def run_int8(settings: RecognitionSettings, data: Sequence[str], cache: Path, say: Say) -> int:
     """Make, score and keep the twin of the weights in ``settings``; returns 0.
 
-    Ranges are found on training faces of ``data``, the loss on its validation faces; ``cache`` keeps their landmarks.
+    Ranges are found on training faces of ``data``, the loss on its validation faces, or where its splits have no names
+    on the people whom the training kept apart; ``cache`` keeps their landmarks.
     Raises :class:`ConfigError` for other architectures, a missing package or no data, :class:`DataError` where the
-    data have no such faces, and :class:`OutputError` where the twin loses more than half a point, which keeps nothing.
+    data have no such faces, and :class:`OutputError` where the twin has no place, which is looked at first, or loses
+    more than half a point, which keeps nothing.
     """
     weights = given_or_shipped(settings.weights)
     network, facts = load_weights(weights)
     _check(network, data)
-    collection = collect([Path(path) for path in data], 0.0, facts.labels)
+    _check_place(weights)
+    collection = collect([Path(path) for path in data], share_held_back(facts), facts.labels)
     train, valid = (
         [still for still in part if still.label is not None] for part in (collection.train, collection.valid)
     )
@@ -80,6 +84,18 @@ def _check(network: object, data: Sequence[str]) -> None:
     if not data:
         raise ConfigError("export 'int8' needs faces: expected --data, got none. Pass --data ferplus.zip.")
     check_packages("int8")
+
+
+def _check_place(weights: Path) -> None:
+    try:
+        for path in (*(twin_path(weights, part) for part in PARTS), weights.with_suffix(".json")):
+            check_place(path, overwrite=True)
+    except OutputError as error:
+        reason, _, _ = str(error).partition(": expected ")
+        raise OutputError(
+            f"8-bit twin of {str(weights)!r} cannot be kept: expected a place for files beside the weights, got: "
+            f"{reason}. Copy the weights and their JSON to a folder of your own, and give them with --weights."
+        ) from error
 
 
 def _frames(stills: Sequence[Still], facts: WeightFacts) -> torch.Tensor:
@@ -125,17 +141,22 @@ def _told(figures: dict[str, Any]) -> list[str]:
 
 
 def _keep(weights: Path, twin: Twin, figures: dict[str, Any]) -> list[Path]:
-    """Write both files and their hashes, the description last: without it they are not looked at."""
+    """Write both files and their hashes, the description last: without it they are not looked at.
+
+    Where an earlier twin is replaced, it is taken out of the description first: a run that is killed between two files
+    leaves weights without a twin, not weights with a wrong one, which nobody could read.
+    """
     description = weights.with_suffix(".json")
     facts = read_facts(description)
     hashes = {part: hashlib.sha256(getattr(twin, part)).hexdigest() for part in PARTS}
-    metrics = {**(facts.get("metrics") or {}), FACTS: {**figures, "sha256": hashes}}
+    others = {name: value for name, value in (facts.get("metrics") or {}).items() if name != FACTS}
     files = {part: Pending(twin_path(weights, part), overwrite=True) for part in PARTS}
     try:
         for part, file in files.items():
             file.part.write_bytes(getattr(twin, part))
+        write_description(description, {**facts, "metrics": others})
         paths = [file.commit() for file in files.values()]
-        write_description(description, {**facts, "metrics": metrics})
+        write_description(description, {**facts, "metrics": {**others, FACTS: {**figures, "sha256": hashes}}})
     except OSError as error:
         raise failed(weights, error) from error
     finally:

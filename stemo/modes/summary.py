@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -11,6 +12,7 @@ from stemo.errors import OutputError
 from stemo.network.architectures import build, describe, name_of
 from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights, save_weights
 from stemo.network.cost import part_costs
+from stemo.network.int8 import FACTS
 from stemo.network.model import FaceNetwork
 
 
@@ -33,7 +35,7 @@ def run_summary(architecture: str, size: str, weights: str | None, overwrite: bo
                 f"weights {str(path)!r} exist: expected a new name, got an existing file. Add --overwrite."
             )
         try:
-            save_weights(path, network, facts)
+            save_weights(path, network, _without_twin(facts))
         except (OSError, SafetensorError) as error:
             raise OutputError(
                 f"weights {str(path)!r} cannot be written: expected a writable place, got {error}. Choose another."
@@ -56,3 +58,8 @@ def shipped_or_fresh(architecture: str, size: str) -> tuple[FaceNetwork, WeightF
         input_size=described.input_size,
         clip_length=network.length,
     )
+
+
+def _without_twin(facts: WeightFacts) -> WeightFacts:
+    """The facts for a copy of the weights: their 8-bit twin stays where it is."""
+    return replace(facts, metrics={name: value for name, value in facts.metrics.items() if name != FACTS})

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from stemo.capture import open_source
+from stemo.errors import ConfigError
 from stemo.modes.demo import FPS, load_photograph
 from stemo.output.video import VideoWriter
 from stemo.records import Image
@@ -22,6 +23,15 @@ MADE = {"made_640x360.mp4": (640, 360), "made_1280x720.mp4": (1280, 720)}
 def chosen_clips(given: Sequence[str], folder: Path) -> list[Path]:
     """The ``given`` clips, or without any those of :data:`MADE`, written to ``folder``."""
     return [Path(clip) for clip in given] or [make_clip(folder / name, *size) for name, size in MADE.items()]
+
+
+def named_clips(given: Sequence[str], folder: Path) -> dict[str, Path]:
+    """:func:`chosen_clips` by the names that figures have. Raises :class:`ConfigError` where two share one."""
+    paths = chosen_clips(given, folder)
+    named = {path.name: path for path in paths}
+    if len(named) < len(paths):
+        raise ConfigError(f"clips {list(given)!r} share a name: expected a name for each, got {', '.join(named)}.")
+    return named
 
 
 def size_of(clip: Path) -> str:

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from stemo.config import RecognitionSettings
-from stemo.modes.benchmark.clips import chosen_clips, size_of
+from stemo.modes.benchmark.clips import named_clips, size_of
 from stemo.modes.benchmark.memory import peak_memory
 from stemo.modes.benchmark.network import network_times
-from stemo.modes.benchmark.stages import time_stages, time_whole
+from stemo.modes.benchmark.output import Output, Say
+from stemo.modes.benchmark.stages import check_length, time_stages, time_whole
 from stemo.modes.video import make_recognizer
 from stemo.network.checkpoint import given_or_shipped
-from stemo.output.pending import failed
 from stemo.processors import available_processors, share_processors
 from stemo.recognizer import Recognizer
 from stemo.training.report.recording import SPEED, check_record, record_speed
 
-Say = Callable[[str], None]
 REPEATS = 3
 PACKAGES = ("torch", "onnxruntime", "mediapipe", "ai-edge-litert", "opencv-python", "av", "numpy")
 
 
 def run_benchmark(
-    clips: Sequence[str], output: Path | None, settings: RecognitionSettings, say: Say, *, record: str | None = None
+    clips: Sequence[str], output: Output | None, settings: RecognitionSettings, say: Say, *, record: str | None = None
 ) -> int:
     """Measure on ``clips``, or on two made ones with one face; returns 0. With ``output``, keep the figures there.
 
@@ -41,24 +39,31 @@ def run_benchmark(
     description = given_or_shipped(settings.weights).with_suffix(".json")
     if record is not None:
         check_record(description, record, [SPEED])
-    facts: dict[str, Any] = {"machine": describe_machine(say)}
-    recognizer = make_recognizer(settings)
-    facts["network_ms"] = network_times(recognizer)
-    for backend, times in facts["network_ms"].items():
-        shown = ", ".join(f"{count} face{'s' if count > 1 else ''} {ms:.2f} ms" for count, ms in times.items())
-        say(f"{'network:':<14}{backend}: {shown} (new frame, median)")
-    with tempfile.TemporaryDirectory(prefix="stemo_benchmark_") as name:
-        folder = Path(name)
-        paths = chosen_clips(clips, folder)
-        facts["clips"] = {path.name: measure(path, recognizer, settings, folder, say) for path in paths}
+    with tempfile.TemporaryDirectory(prefix="stemo_benchmark_") as place:
+        folder = Path(place)
+        paths = named_clips(clips, folder)
+        for path in paths.values():
+            check_length(path, settings)
+        facts: dict[str, Any] = {"machine": describe_machine(say)}
+        recognizer = make_recognizer(settings)
+        facts["network_ms"] = network_times(recognizer)
+        for line in _network_lines(facts["network_ms"]):
+            say(line)
+        facts["clips"] = {name: measure(path, recognizer, settings, folder, say) for name, path in paths.items()}
     facts["peak_memory_mb"] = peak_memory()
     say(f"{'memory:':<14}peak {facts['peak_memory_mb']:.0f} MB")
     if output:
-        write_facts(output, facts, say)
+        output.write_facts(facts, say)
     if record is not None:
         record_speed(description, recognizer.facts.sha256, card_figures(facts))
         say(f"recorded as {record} in {description}")
     return 0
+
+
+def _network_lines(measured: Mapping[str, Mapping[int, float]]) -> Iterator[str]:
+    for backend, times in measured.items():
+        shown = ", ".join(f"{count} face{'s' if count > 1 else ''} {ms:.2f} ms" for count, ms in times.items())
+        yield f"{'network:':<14}{backend}: {shown} (new frame, median)"
 
 
 def card_figures(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,17 +128,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "missing"
-
-
-def write_facts(output: Path, facts: Mapping[str, Any], say: Say) -> None:
-    """Keep ``facts`` as JSON at ``output``. Raises :class:`OutputError` where that cannot be."""
-    write_text(output, json.dumps(facts, indent=2) + "\n", say)
-
-
-def write_text(output: Path, text: str, say: Say) -> None:
-    """Write ``text`` to ``output``, and say so. Raises :class:`OutputError` where that cannot be."""
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise failed(output, error) from error
-    say(f"wrote {output}")

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from stemo.capture import open_source
+from stemo.capture import Recording, open_source
 from stemo.config import RecognitionSettings
+from stemo.errors import InputError
 from stemo.modes.video import open_writer
 from stemo.output.background import Background
 from stemo.output.hud import Hud
@@ -23,6 +25,7 @@ from stemo.records import Affect, Face, Frame, FrameResult, Reading
 T = TypeVar("T")
 P = ParamSpec("P")
 WARM_UP = 20  # frames that are read before the clock starts
+LEAST = WARM_UP + 5  # frames of a clip: of fewer there is next to nothing to time
 STAGES = ("decode", "find faces", "describe faces", "network", "smooth", "draw", "encode", "rows")
 
 
@@ -45,10 +48,21 @@ class Timings:
         return {name: statistics.median(values) for name, values in measured.items()}
 
 
+def check_length(clip: Path, settings: RecognitionSettings) -> None:
+    """Raise :class:`InputError` for a clip, or the part of it between start and end, that is too short to time."""
+    with _open(clip, settings) as source:
+        frames = sum(1 for _ in islice(source, LEAST))
+    if frames < LEAST:
+        raise InputError(
+            f"clip {str(clip)!r} is too short to measure: expected {LEAST} frames or more, got {frames}. "
+            "Give a longer one, or more of it with --start and --end."
+        )
+
+
 def time_stages(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, folder: Path) -> Timings:
     """Read ``clip`` stage by stage, annotated video and JSON written to ``folder``."""
     timings = Timings()
-    with open_source(str(clip)) as source, recognizer.stages() as pipeline:
+    with _open(clip, settings) as source, recognizer.stages() as pipeline:
         rows = RowSink(folder / "stages.mp4", ["json"], overwrite=True)
         hud, writer = Hud(), open_writer(source, folder / "stages.mp4", settings, True)
         smoother = recognizer.smoother()
@@ -67,6 +81,10 @@ def time_stages(clip: Path, recognizer: Recognizer, settings: RecognitionSetting
     return timings
 
 
+def _open(clip: Path, settings: RecognitionSettings) -> Recording:
+    return open_source(str(clip), start=settings.start, end=settings.end)
+
+
 def _smoothed(
     frame: Frame, faces: Sequence[Face], affects: Sequence[Affect], smoother: Smoother
 ) -> tuple[Reading, ...]:
@@ -82,7 +100,7 @@ def time_whole(clip: Path, recognizer: Recognizer, settings: RecognitionSettings
 
     As ``--video`` works; loading and the warm-up are left out, finishing the files is not.
     """
-    with open_source(str(clip)) as source, recognizer.stages() as pipeline:
+    with _open(clip, settings) as source, recognizer.stages() as pipeline:
         sinks = [
             VideoSink(Background(open_writer(source, folder / "whole.mp4", settings, True)), Hud()),
             RowSink(folder / "whole.mp4", ["json"], overwrite=True),

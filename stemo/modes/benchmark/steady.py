@@ -20,7 +20,8 @@ from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError
 from stemo.modes.benchmark.clips import make_clip
 from stemo.modes.benchmark.memory import memory, peak_memory
-from stemo.modes.benchmark.run import Say, describe_machine, write_facts
+from stemo.modes.benchmark.output import Output, Say
+from stemo.modes.benchmark.run import describe_machine
 from stemo.modes.video import make_recognizer
 from stemo.output.background import Background
 from stemo.output.hud import Hud
@@ -36,7 +37,9 @@ EARLY = 1000  # frames after which memory is looked at for the first time
 MADE = (640, 360)
 
 
-def run_steady(clips: Sequence[str], frames: int, output: Path | None, settings: RecognitionSettings, say: Say) -> int:
+def run_steady(
+    clips: Sequence[str], frames: int, output: Output | None, settings: RecognitionSettings, say: Say
+) -> int:
     """Read ``frames`` frames of a looped clip (a made one without any) into video and all data formats; returns 0.
 
     Raises :class:`ConfigError` for more than one clip, and for fewer frames than there is something to compare in.
@@ -61,7 +64,7 @@ def run_steady(clips: Sequence[str], frames: int, output: Path | None, settings:
     for line in told(clip, figures):
         say(line)
     if output:
-        write_facts(output, {**facts, **figures, "ms_by_thousand": steady.by_thousand()}, say)
+        output.write_facts({**facts, **figures, "ms_by_thousand": steady.by_thousand()}, say)
     return 0
 
 

@@ -14,31 +14,34 @@ from stemo.errors import InputError
 from stemo.modes.batch.engines import Engine, choose_engine
 from stemo.modes.batch.tasks import Task
 from stemo.modes.benchmark.clips import chosen_clips
-from stemo.modes.benchmark.run import Say, describe_machine, write_facts
+from stemo.modes.benchmark.output import Output, Say
+from stemo.modes.benchmark.run import describe_machine
 
-VIDEOS = 8  # to read each time, the clips taken in turn
+VIDEOS = 8  # to read each time at least, the clips taken in turn
 
 
 def run_throughput(
-    clips: Sequence[str], workers: int, output: Path | None, settings: RecognitionSettings, say: Say
+    clips: Sequence[str], workers: int, output: Output | None, settings: RecognitionSettings, say: Say
 ) -> int:
-    """Read :data:`VIDEOS` videos (the ``clips`` in turn, or made ones) by one worker and by ``workers``; returns 0.
+    """Read videos (the ``clips`` in turn, or made ones) by one worker and by ``workers``; returns 0.
 
+    There are :data:`VIDEOS`, or as many as ``workers`` where these are more, so that all of them have one to read.
     As ``--video FOLDER --workers N`` does, into annotated video and JSON; starting the workers and loading count.
     Raises :class:`ConfigError` for ``workers`` below 1 and :class:`InputError` for a clip that cannot be read.
     """
     engines = {count: choose_engine("local", count) for count in sorted({1, workers})}
-    facts: dict[str, Any] = {"machine": describe_machine(say), "videos": VIDEOS}
+    number = max(VIDEOS, workers)
+    facts: dict[str, Any] = {"machine": describe_machine(say), "videos": number}
     with TemporaryDirectory(prefix="stemo_benchmark_") as name:
         folder = Path(name)
         paths = [path.resolve() for path in chosen_clips(clips, folder)]
         for count, engine in engines.items():
-            videos = [(paths[place % len(paths)], folder / f"{count}_{place}.mp4") for place in range(VIDEOS)]
+            videos = [(paths[place % len(paths)], folder / f"{count}_{place}.mp4") for place in range(number)]
             rate = _rate(engine, [Task(*video, settings, processors=engine.processors) for video in videos])
             facts[f"videos_per_minute_{count}"] = rate
-            say(f"{count} at a time: {rate:.1f} videos a minute ({VIDEOS}: {', '.join(path.name for path in paths)})")
+            say(f"{count} at a time: {rate:.1f} videos a minute ({number}: {', '.join(path.name for path in paths)})")
     if output:
-        write_facts(output, facts, say)
+        output.write_facts(facts, say)
     return 0
 
 

@@ -12,18 +12,20 @@ from typing import Any
 import stemo
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError
-from stemo.modes.benchmark.clips import chosen_clips, size_of
+from stemo.modes.benchmark.clips import named_clips, size_of
+from stemo.modes.benchmark.output import Output, Say
 from stemo.modes.benchmark.peers.accuracy import faces_to_score, guesses_of_stemo, keep_faces, score_guesses
 from stemo.modes.benchmark.peers.known import HERE, Installed, installed, missing
 from stemo.modes.benchmark.peers.standing import Tool
 from stemo.modes.benchmark.peers.table import markdown, terminal
-from stemo.modes.benchmark.run import Say, describe_machine, write_facts, write_text
+from stemo.modes.benchmark.run import describe_machine
 from stemo.processors import available_processors
 from stemo.training.datasets import Still
 from stemo.training.layouts import rule_of
 
 ROUNDS = 3
 WARM_UP = 20  # frames of a clip that are read once before the clock starts
+FILES = ("weights", "landmarker", "face_weights", "object_weights")  # settings that are paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Request:
     places: Sequence[Path]
     data: Sequence[str] = ()
     split: str | None = None
-    output: Path | None = None
+    output: Output | None = None
 
 
 def run_peers(request: Request, settings: RecognitionSettings, say: Say) -> int:
@@ -55,7 +57,7 @@ def run_peers(request: Request, settings: RecognitionSettings, say: Say) -> int:
     tools = [_stemo(settings), *map(_tool, found)]
     with tempfile.TemporaryDirectory(prefix="stemo_benchmark_") as name:
         folder = Path(name)
-        clips = _clips(request.clips, folder)
+        clips = named_clips(request.clips, folder)
         sizes = {name: size_of(path) for name, path in clips.items()}
         read_in_rounds(tools, clips, folder, say)
         if data:
@@ -66,8 +68,8 @@ def run_peers(request: Request, settings: RecognitionSettings, say: Say) -> int:
     for line in terminal(facts):
         say(line)
     if request.output:
-        write_facts(request.output, facts, say)
-        write_text(request.output.with_suffix(".md"), markdown(facts), say)
+        request.output.write_facts(facts, say)
+        request.output.table.write(markdown(facts), say)
     return 0
 
 
@@ -96,8 +98,14 @@ def _score(tools: Sequence[Tool], stills: Sequence[Still], settings: Recognition
 
 def _stemo(settings: RecognitionSettings) -> Tool:
     root = Path(stemo.__file__).parents[1]
-    job = {"reader": str(HERE / "stemo_reader.py"), "paths": [str(root)], "given": asdict(settings)}
+    job = {"reader": str(HERE / "stemo_reader.py"), "paths": [str(root)], "given": _from_anywhere(settings)}
     return Tool("stemo", stemo.__version__, Path(sys.executable), job)
+
+
+def _from_anywhere(settings: RecognitionSettings) -> dict[str, Any]:
+    """The settings by name, for a process that runs in another folder."""
+    given = asdict(settings)
+    return given | {name: str(Path(given[name]).absolute()) for name in FILES if given[name]}
 
 
 def _tool(tool: Installed) -> Tool:
@@ -107,11 +115,3 @@ def _tool(tool: Installed) -> Tool:
 def _machine(say: Say) -> dict[str, str]:
     threads = f"{available_processors()} processors for each tool, alone at its time; threads as each sets them"
     return describe_machine(say, threads)
-
-
-def _clips(given: Sequence[str], folder: Path) -> dict[str, Path]:
-    paths = chosen_clips(given, folder)
-    named = {path.name: path for path in paths}
-    if len(named) < len(paths):
-        raise ConfigError(f"clips {list(given)!r} share a name: expected a name for each, got {', '.join(named)}.")
-    return named
