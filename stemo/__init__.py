@@ -18,10 +18,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stemo.errors import StemoError
-from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Reading, SceneObject
 
 if TYPE_CHECKING:
     from stemo.recognizer import Recognizer
+    from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Reading, SceneObject
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,9 +39,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import the recogniser, and with it the heavy libraries, only when it is asked for."""
+    """Import what needs other packages only when it is asked for: ``--doctor`` tells which of them are missing."""
     if name == "Recognizer":
         from stemo.recognizer import Recognizer
 
         return Recognizer
+    if name in __all__:
+        from stemo import records
+
+        return getattr(records, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

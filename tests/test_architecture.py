@@ -206,6 +206,11 @@ print("loaded:", end="")
     assert text.strip().endswith("loaded:")
 
 
+def test_the_doctor_can_come_where_numpy_is_missing(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['numpy'] = None; import stemo.cli, stemo.modes.doctor; print('here')"
+    assert python(code, tmp_path).strip() == "here"
+
+
 def test_a_wrong_flag_loads_nothing_heavy(tmp_path: Path) -> None:
     assert python(f"from stemo.cli import main\nassert main(['--vidio', 'x']) == 2\n{LOADED}", tmp_path).strip() == ""
 
