@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG, parse_s
 from torch import nn
 
 from stemo.cli import main
+from stemo.errors import OutputError
 from stemo.network.frame_network import FrameNetwork
 from stemo.network.model import Network
 from stemo.network.spatial import SpatialEncoder
@@ -27,6 +29,9 @@ from stemo.training.metrics import CategoryReadings
 TRUTH = np.array([0, 0, 1, 1, 1])
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.9, 0.1, 0], [0.1, 0.9, 0], [0.6, 0.4, 0], [0.1, 0.2, 0.7]], np.float32)
 READINGS = CategoryReadings(TRUTH, PROBABILITIES, ("A", "B", "C"))
+REFUSED = (
+    r"^file '[^\n]*' cannot be written: expected a place to write to, got Is a directory\. Check the disk, [^\n]*$"
+)
 
 
 def shown(folder: Path, *steps: Callable[[TensorBoard], object]) -> EventAccumulator:
@@ -140,6 +145,66 @@ def test_the_end_stands_beside_the_last_settings(tmp_path: Path) -> None:
     assert {settings[name].string_value for name in ("landmarks", "data", "start_from")} == {"False", "a", "x"}
     assert scalars(events)["final/calibration_error"] == [(0, 0.25)]
     assert [event.step for event in events.Images("final/confusion")] == [0]
+
+
+def refuse_curves(folder: Path, board: TensorBoard) -> None:
+    """Let every further write of ``board`` fail, as a full disk does."""
+    board.scalar("before", 0.0, 0)  # all until here is written
+    for path in folder.glob("events*"):
+        path.unlink()
+        path.mkdir()
+
+
+def show_samples(board: TensorBoard) -> None:
+    board.samples([np.zeros((8, 8, 3), np.uint8)])
+
+
+def show_often(folder: Path, show: Callable[[TensorBoard], object], *, then: Exception | None = None) -> None:
+    """Refuse what ``show`` shows, some of which the thread that writes has yet to come to; ``then`` goes wrong."""
+    with TensorBoard(folder, lambda _: None) as board:
+        refuse_curves(folder, board)
+        if then is not None:
+            with suppress(OutputError):
+                show(board)
+            raise then
+        for _ in range(9):
+            show(board)
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda board: board.scalar("clip/loss", 0.5, 1),
+        lambda board: board.histogram("h", torch.ones(3), 1),
+        lambda board: board.readings("clip", READINGS, 1),
+        lambda board: board.samples([np.zeros((8, 8, 3), np.uint8)]),
+    ],
+)
+def test_a_disk_that_refuses_the_curves_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], show: Callable[[TensorBoard], object]
+) -> None:
+    with pytest.raises(OutputError, match=REFUSED):
+        show_often(tmp_path, show)
+    assert capsys.readouterr().err == ""
+
+
+def test_refused_curves_do_not_hide_what_went_wrong_before(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="before"):
+        show_often(tmp_path, lambda board: board.histogram("h", torch.ones(3), 1), then=KeyError("before"))
+
+
+def test_a_board_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"^file '[^\n]*file' cannot be written: .* got File exists\."):
+        TensorBoard(tmp_path / "file", lambda _: None)
+
+
+def test_a_reader_that_hangs_up_is_no_fault_of_the_curves(tmp_path: Path) -> None:
+    def hang_up(_: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError), TensorBoard(tmp_path, hang_up) as board:
+        board.scalar("clip/loss", 0.5, 1)
 
 
 @pytest.mark.slow

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from torch import distributed
 
+from stemo.config import TrainingSettings
 from stemo.training.distributed import World
+from stemo.training.run import _train
 
 TRAIN = """
 import sys, torch
@@ -64,6 +67,24 @@ def test_processes_agree_on_the_statistics_of_norms_and_on_the_accuracy(tmp_path
     assert first.keys() == second.keys()
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_processes_part_after_the_spatial_stage(tmp_path: Path, rank: int) -> None:
+    """The first one's norms would wait for the others, which are gone."""
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    try:
+        settings = TrainingSettings(
+            **{"data": ("made",), "name": "r", "size": "tiny", "epochs": 0, "clip_epochs": 0, "joint_epochs": 0},
+            landmarks=False,
+        )
+        result = _train(settings, tmp_path, torch.device("cpu"), World(rank, 2), lambda _: None)
+        assert (result is None) == (rank == 1)
+        assert not distributed.is_initialized()
+        World(rank, 2).leave()  # once is enough
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 def test_one_process_agrees_with_itself() -> None:

@@ -24,7 +24,7 @@ from stemo.network.quantising import quantise
 from stemo.output.pending import Pending, check_place, failed
 from stemo.training.collection import collect
 from stemo.training.datasets import Still
-from stemo.training.evaluation import category_readings, read_stills
+from stemo.training.evaluation import Pictures, category_readings, read_stills
 from stemo.training.landmark_cache import landmark_cache
 from stemo.training.metrics import CategoryReadings
 from stemo.training.pictures import fit
@@ -104,7 +104,7 @@ def _frames(stills: Sequence[Still], facts: WeightFacts) -> torch.Tensor:
 
 
 def _landmarks(stills: Sequence[Still], cache: Path, name: str) -> torch.Tensor:
-    return torch.from_numpy(np.array(landmark_cache([still.image for still in stills], cache, name)))
+    return torch.from_numpy(np.array(landmark_cache(Pictures(stills), cache, name)))
 
 
 def _readings(

@@ -23,8 +23,7 @@ GRID = 8  # pictures per side
 def sample_grid(images: Sequence[Image]) -> Tensor:
     """Training pictures as the network sees them after warping, (3 768 768) uint8."""
     rng = np.random.default_rng(0)
-    chosen = [images[i % len(images)] for i in range(GRID * GRID)]
-    warped = np.stack([warp_still(image, 96, Strength(), rng) for image in chosen])
+    warped = np.stack([warp_still(images[i % len(images)], 96, Strength(), rng) for i in range(GRID * GRID)])
     return rearrange(torch.from_numpy(warped), "(r q) h w c -> c (r h) (q w)", r=GRID)
 
 

@@ -5,9 +5,12 @@ The stages speak to a :class:`Board` and know nothing of TensorBoard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +22,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from stemo.records import Image
 from stemo.training.augment import Strength
 from stemo.training.board_pictures import clip_grid, confusion_figure, sample_grid
+from stemo.training.keeping import writing
 from stemo.training.metrics import CategoryReadings
 from stemo.training.report.curves import FINAL
 from stemo.training.report.statistics import class_figures
@@ -78,17 +82,31 @@ def main_parts(network: nn.Module) -> dict[str, nn.Module]:
 
 
 class TensorBoard:
-    """A :class:`Board` that writes TensorBoard's files to ``folder``; says the figures that one waits for."""
+    """A :class:`Board` that writes TensorBoard's files to ``folder``; says the figures that one waits for.
+
+    Raises :class:`OutputError` where they cannot be written; at the end of a ``with`` only if nothing else was raised.
+    """
 
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
         self._folder, self._say = folder, say
-        self._writer = SummaryWriter(str(folder))
-        self._writer.add_custom_scalars(CHARTS)
+        with ExitStack() as stack, writing(folder):
+            self._writer = stack.enter_context(event_file(folder))
+            self._writer.add_custom_scalars(CHARTS)
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> TensorBoard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
 
     def scalar(self, name: str, value: float, step: int) -> None:
         """One figure, in TensorBoard at once."""
-        self._writer.add_scalar(name, value, step)
-        self._writer.flush()
+        with writing(self._folder):
+            self._writer.add_scalar(name, value, step)
+            self._writer.flush()
         if name.endswith(SPOKEN):
             self._say(f"epoch {step}  {name} {value:.4f}")
 
@@ -100,36 +118,39 @@ class TensorBoard:
         counts, edges = np.histogram(known, BINS)
         total, squares = known.sum(dtype=np.float64), np.square(known).sum(dtype=np.float64)
         facts = (float(known.min()), float(known.max()), known.size, float(total), float(squares))
-        self._writer.add_histogram_raw(name, *facts, edges[1:].tolist(), counts.tolist(), step)
+        with writing(self._folder):
+            self._writer.add_histogram_raw(name, *facts, edges[1:].tolist(), counts.tolist(), step)
 
     def readings(self, stage: str, readings: CategoryReadings, step: int) -> None:
         """Accuracy and macro recall; recall, precision, F1 and precision-recall curve per class; the confusion."""
         result = readings.score
         self.scalar(f"{stage}/valid_accuracy", result.accuracy, step)
         self.scalar(f"{stage}/valid_macro_recall", result.macro_recall, step)
-        _show_classes(self._writer, stage, readings, step)
-        self._writer.flush()
+        with writing(self._folder):
+            _show_classes(self._writer, stage, readings, step)
+            self._writer.flush()
 
     def samples(self, images: Sequence[Image]) -> None:
         """A grid of training pictures as the network sees them."""
-        self._writer.add_image("samples", sample_grid(images), 0)
+        self._image("samples", sample_grid(images))
 
     def clips(self, images: Sequence[Image], plan: np.ndarray, strength: Strength) -> None:
         """A grid of training clips, one per row: ``plan`` (n t) says which image each frame shows."""
-        self._writer.add_image("clips", clip_grid(images, plan, strength), 0)
+        self._image("clips", clip_grid(images, plan, strength))
 
     def end(self, settings: Mapping[str, Any], readings: CategoryReadings, calibration_error: float) -> None:
         """The settings beside the figures of the finished network, instead of those of an earlier end of the run."""
-        # TensorBoard believes the first settings it finds
-        for earlier in self._folder.glob(f"*{END}"):
-            earlier.unlink()
         result = readings.score
         figures = {
             f"{FINAL}/valid_accuracy": result.accuracy,
             f"{FINAL}/valid_macro_recall": result.macro_recall,
             f"{FINAL}/calibration_error": calibration_error,
         }
-        with SummaryWriter(str(self._folder), filename_suffix=END) as writer:
+        # TensorBoard believes the first settings it finds
+        with writing(self._folder):
+            for earlier in self._folder.glob(f"*{END}"):
+                earlier.unlink()
+        with writing(self._folder), event_file(self._folder, END) as writer:
             for summary in hparams(_plain(settings), figures):
                 writer._get_file_writer().add_summary(summary)
             for name, value in figures.items():
@@ -138,7 +159,56 @@ class TensorBoard:
 
     def close(self) -> None:
         """Write what is left."""
-        self._writer.close()
+        self._open.close()
+
+    def _image(self, name: str, image: Tensor) -> None:
+        with writing(self._folder):
+            self._writer.add_image(name, image, 0)
+
+
+@contextmanager
+def event_file(folder: Path, ending: str = "") -> Iterator[SummaryWriter]:
+    """The writer of one of TensorBoard's files in ``folder``; ``ending`` is that of its name.
+
+    Raises :class:`OutputError` where it cannot be opened or closed, the latter only if nothing else was raised. What
+    is done with it needs a :func:`writing` of its own.
+    """
+    with _silent_writers():
+        with writing(folder):
+            writer = SummaryWriter(str(folder), filename_suffix=ending)
+        try:
+            yield writer
+        except BaseException:
+            with suppress(OSError):
+                _close(writer)
+            raise
+        with writing(folder):
+            _close(writer)
+
+
+def _close(writer: SummaryWriter) -> None:
+    file = writer.file_writer
+    try:
+        writer.close()
+    finally:
+        if file is not None:
+            file.close()  # a fault leaves it open, and its thread on the way to the hook below
+
+
+@contextmanager
+def _silent_writers() -> Iterator[None]:
+    """Print no traceback where TensorBoard's own thread cannot write: the next call of the writer raises the fault."""
+    usual = threading.excepthook
+
+    def hook(fault: threading.ExceptHookArgs) -> None:
+        if not (isinstance(fault.exc_value, OSError) and type(fault.thread).__module__.startswith("tensorboard.")):
+            usual(fault)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
 
 
 def _show_classes(writer: SummaryWriter, stage: str, readings: CategoryReadings, step: int) -> None:

@@ -77,10 +77,10 @@ def train_clips(
         readings = read_bank(average.module, valid, valid_labels, device, settings.labels)
         progress.judge(readings.score.accuracy)
         speed = len(plan.pictures) / (time.monotonic() - started)
+        progress.save()  # before the curves, which a full disk may refuse
         done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
         show_epoch(board, "clip", done, average.module, progress.epoch)
         board.readings("clip", readings, progress.epoch)
-        progress.save()
     network.requires_grad_(True)
     return progress.finish()
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch.utils.tensorboard.writer import SummaryWriter
-
 from stemo.errors import StemoError
 from stemo.faces.yolo import LOADING_FAULTS, Purpose, Yolo, silence_ultralytics
+from stemo.training.boards import event_file
 from stemo.training.face_boxes import BoxedPicture, FaceBoxes
+from stemo.training.keeping import writing
 
 ARCHITECTURE = "yolov8n.yaml"  # comes with ultralytics
 START = Purpose("face weights", "Check --face-weights, or leave it out to start from fresh weights")
@@ -49,17 +49,19 @@ def train_detector(
     """Train in ``folder``; returns the best weights and their figures on the pictures to choose by.
 
     Losses and figures of every epoch go to TensorBoard and to ``say``. Raises :class:`WeightsError` for weights to
-    start from that cannot be loaded, and :class:`StemoError` where training fails.
+    start from that cannot be loaded, :class:`OutputError` for curves that cannot be written, and :class:`StemoError`
+    where training fails.
     """
     if settings.start is not None:
         Yolo(settings.start, START)  # opened once before anything is written
     best: dict[str, float] = {}
-    with SummaryWriter(str(folder)) as board:
+    with event_file(folder) as board:
 
         def watch(trainer: Any) -> None:
             figures = _figures(trainer)
-            for name, value in figures.items():
-                board.add_scalar(name, value, trainer.epoch)
+            with writing(folder):
+                for name, value in figures.items():
+                    board.add_scalar(name, value, trainer.epoch)
             if not best or trainer.fitness >= trainer.best_fitness:
                 best.update(figures)
             losses = sum(value for name, value in figures.items() if name.startswith("train/"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from stemo.errors import ConfigError
 from stemo.network.checkpoint import load_weights
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork
 from stemo.network.preprocessing import Preprocessing
+from stemo.records import Image
 from stemo.training.datasets import Still
-from stemo.training.evaluation import predict_stills
+from stemo.training.evaluation import Pictures, predict_stills
 from stemo.training.keeping import make_place
 from stemo.training.labels import FloatArray
 from stemo.training.landmark_cache import fingerprint, save_array
@@ -73,17 +75,20 @@ def _opinion(
             f"teacher {str(teacher)!r} reads other categories: expected {', '.join(labels)}, got "
             f"{', '.join(facts.labels)}. Choose another teacher, or the same --classes."
         )
-    images = [still.image for still in stills]
-    kept = cache / f"teacher-{facts.sha256[:12]}-{fingerprint(images)}.npy"
+    kept = cache / f"teacher-{facts.sha256[:12]}-{fingerprint(Pictures(stills))}.npy"
     if kept.exists():
         return np.load(kept, allow_pickle=False)
     make_place(cache)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mirrored = [replace(still, picture=np.ascontiguousarray(still.image[:, ::-1])) for still in stills]
+    mirrored = [replace(still, picture=partial(_mirrored, still)) for still in stills]
     readings = [_probabilities(network, views, facts.preprocessing, device) for views in (stills, mirrored)]
     opinion = np.mean(readings, axis=0)
     save_array(kept, opinion)
     return opinion
+
+
+def _mirrored(still: Still) -> Image:
+    return np.ascontiguousarray(still.image[:, ::-1])
 
 
 def _probabilities(

@@ -31,6 +31,11 @@ class World:
         """This process's share of a batch's indices (n,); all shares are equally long, so that means agree."""
         return chosen[: len(chosen) // self.size * self.size][self.rank :: self.size] if self.size > 1 else chosen
 
+    def leave(self) -> None:
+        """Work alone from here on: norms that :meth:`share` made common would wait for the others for ever."""
+        if self.size > 1 and distributed.is_initialized():
+            distributed.destroy_process_group()
+
     def share(self, network: nn.Module, device: torch.device) -> nn.Module:
         """``network`` such that its gradients are the mean over all processes."""
         if self.size == 1:
@@ -59,15 +64,16 @@ ALONE = World()
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """The world that ``torchrun`` describes in the environment, joined until the end; alone without it."""
+    """The world that ``torchrun`` describes in the environment, joined until it is left; alone without it."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    world = World(distributed.get_rank(), distributed.get_world_size())
     try:
-        yield World(distributed.get_rank(), distributed.get_world_size())
+        yield world
     finally:
-        distributed.destroy_process_group()
+        world.leave()
 
 
 def own_device(device: torch.device) -> torch.device:

@@ -145,7 +145,7 @@ def evaluation_of(
 
 
 class Pictures(Sequence[Image]):
-    """The pictures of stills, each looked at only when it is asked for: they may lie on disk."""
+    """The pictures of stills, or of a slice of them, each looked at only when asked for: they may lie on disk."""
 
     def __init__(self, stills: Sequence[Still]) -> None:
         self._stills = stills
@@ -154,7 +154,8 @@ class Pictures(Sequence[Image]):
         return len(self._stills)
 
     def __getitem__(self, place: Any) -> Any:
-        return self._stills[place].image
+        chosen = self._stills[place]
+        return Pictures(chosen) if isinstance(place, slice) else chosen.image
 
 
 def groups_of(stills: Sequence[Still], columns: Sequence[str]) -> dict[str, list[str]]:

@@ -75,10 +75,10 @@ def train_joint(
         readings = read(average.module)
         progress.judge(readings.score.accuracy)
         speed = len(stills) / (time.monotonic() - started)
+        progress.save()  # before the curves, which a full disk may refuse
         done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
         show_epoch(board, "joint", done, average.module, progress.epoch)
         board.readings("joint", readings, progress.epoch)
-        progress.save()
     return progress.finish()
 
 

@@ -31,7 +31,7 @@ from stemo.training.collection import Collection, collect
 from stemo.training.datasets import Still
 from stemo.training.distillation import check_share, mixed, soften
 from stemo.training.distributed import World, joined, own_device
-from stemo.training.evaluation import category_readings, labels_of, predict_stills, report, still_bank
+from stemo.training.evaluation import Pictures, category_readings, labels_of, predict_stills, report, still_bank
 from stemo.training.feature_bank import build_bank
 from stemo.training.joint_stage import JointSettings, train_joint
 from stemo.training.keeping import make_place, writing
@@ -98,8 +98,7 @@ def _train(settings: TrainingSettings, runs: Path, device: torch.device, world: 
     make_place(folder)
     if settings.landmarks or settings.teachers:
         make_place(runs / CACHE)
-    board = TensorBoard(folder if world.first else folder / f"process_{world.rank}", say)
-    try:
+    with TensorBoard(folder if world.first else folder / f"process_{world.rank}", say) as board:
         run = Run(settings, folder, device, world, collection, board, say, list(collection.names), origin)
         say(
             f"data: {', '.join(collection.names)}; {len(collection.train)} stills and {len(collection.sequences)} "
@@ -108,8 +107,6 @@ def _train(settings: TrainingSettings, runs: Path, device: torch.device, world: 
         if collection.left_out:
             say(f"left out: {', '.join(f'{n} {what}' for what, n in collection.left_out.most_common())}")
         return _stages(run)
-    finally:
-        board.close()
 
 
 def _stages(run: Run) -> Result | None:
@@ -126,10 +123,11 @@ def _stages(run: Run) -> Result | None:
     if run.settings.teachers:
         pictures = _taught(run, pictures)
     run.shift = prior_shift(pictures, run.settings.prior_strength) if run.settings.prior_strength else ()
-    run.board.samples([still.image for still in pictures[:256]])
+    run.board.samples(Pictures(pictures[:256]))
 
     # stage 1: what one frame shows
     still = _spatial(run, network, pictures, valid)
+    run.world.leave()
     if not run.world.first:
         return None
     if not isinstance(network, Network):
@@ -203,7 +201,7 @@ def _spatial(run: Run, network: FaceNetwork, pictures: Sequence[Still], valid: S
 def _landmarks(run: Run, stills: Sequence[Still], cache: Path, name: str) -> np.ndarray:
     if not run.settings.landmarks:
         return np.full((len(stills), LANDMARK_FEATURES), np.nan, np.float32)
-    return landmark_cache([still.image for still in stills], cache, name)
+    return landmark_cache(Pictures(stills), cache, name)
 
 
 def _clips(
@@ -234,7 +232,7 @@ def _clips(
     )
     bank = build_bank(
         network,
-        [still.image for still in pictures],
+        Pictures(pictures),
         landmarks,
         run.settings.views,
         run.settings.full_size,
@@ -253,7 +251,7 @@ def _clips(
     known = still_bank(network, valid, valid_landmarks, Preprocessing(), run.device)
     labels = labels_of(valid)
     plan = join(plans)
-    run.board.clips([still.image for still in pictures], plan.pictures, SMALL_MOTION)
+    run.board.clips(Pictures(pictures), plan.pictures, SMALL_MOTION)
     train_clips(network, bank, plan, known, labels, settings, checkpoint, run.board, run.device, origin)
 
 

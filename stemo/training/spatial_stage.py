@@ -102,10 +102,10 @@ def train_spatial(
         schedule.observe(accuracy)
         if world.first:
             speed = len(train) / (time.monotonic() - started)
+            progress.save({"schedule": schedule.state()})  # before the curves, which a full disk may refuse
             done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
             show_epoch(board, "spatial", done, average.module, progress.epoch)
             board.readings("spatial", readings, progress.epoch)
-            progress.save({"schedule": schedule.state()})
     return progress.finish()
 
 
