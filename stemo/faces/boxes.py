@@ -16,6 +16,7 @@ import numpy.typing as npt
 from einops import repeat
 
 from stemo.faces.inner_networks import InnerNetwork, inner_parts
+from stemo.faces.regions import iou
 from stemo.records import Array, Box, Face, Image
 
 SIDE = 128  # pixels of the network's input
@@ -75,19 +76,11 @@ def merged(boxes: Rows, scores: Rows) -> Iterator[tuple[Rows, float]]:
     """One box (4) for each face, with its best score: the mean of the guesses at it, weighted by their scores."""
     left = np.argsort(-scores, kind="stable")
     while left.size:
-        same = _shared(boxes[left[0]], boxes[left]) > SAME
-        same[0] = True
+        best, *others = boxes[left].tolist()
+        same = np.array([True, *(iou(best, other) > SAME for other in others)])
         alike = left[same]
         yield np.average(boxes[alike], axis=0, weights=scores[alike]), float(scores[left[0]])
         left = left[~same]
-
-
-def _shared(one: Rows, others: Rows) -> Rows:
-    """The IoU of box ``one`` (4) with each of ``others`` (n 4)."""
-    sides = np.clip(np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2]), 0, None)
-    shared = sides.prod(axis=1)
-    areas = (others[:, 2:] - others[:, :2]).prod(axis=1) + (one[2:] - one[:2]).prod()
-    return shared / np.maximum(areas - shared, 1e-12)
 
 
 def _face_box(box: Rows) -> Box:
