@@ -64,6 +64,36 @@ def test_pictures_that_have_nothing_to_do_with_each_other(photo: Image) -> None:
                 np.testing.assert_allclose(np.asarray(one.crop, int), np.asarray(other.crop, int), atol=1)
 
 
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_blank_frame_ends_nobodys_id(photo: Image, level: int) -> None:
+    part = np.ascontiguousarray(photo[40:440, 700:1280])
+    images = [part, part, np.full_like(part, level), part, np.full_like(part, level), part]
+    with FaceAnalyzer() as analyzer:
+        seen = [analyzer.analyze(Frame(index, index / 25, image)) for index, image in enumerate(images)]
+    assert [[face.track_id for face in faces] for faces in seen] == [[1], [1], [], [1], [], [1]]
+
+
+def test_who_is_covered_for_less_than_a_second_is_found_again(photo: Image) -> None:
+    covered = photo.copy()
+    covered[60:340, 840:1130] = 90
+    away = range(20, 35)  # 0.6 s, in which one survey ends that saw nobody there
+    with FaceAnalyzer() as analyzer:
+        seen = [
+            [face.track_id for face in analyzer.find(Frame(index, index / 25, covered if index in away else photo))]
+            for index in range(50)
+        ]
+    assert seen[:20] == [[1, 2]] * 20
+    assert {tuple(ids) for ids in seen[20:35]} <= {(1,), (2,)}
+    assert seen[38:] == [[1, 2]] * 12
+
+
+def test_in_a_time_lapse_a_face_keeps_its_id(photo: Image) -> None:
+    part = np.ascontiguousarray(photo[40:440, 700:1280])
+    with FaceAnalyzer() as analyzer:
+        seen = [analyzer.analyze(Frame(index, index * 2.0, np.roll(part, 9 * index, 1))) for index in range(6)]
+    assert [[face.track_id for face in faces] for faces in seen] == [[1]] * 6
+
+
 def test_padded_rows_are_read_as_well_as_packed_ones(photo: Image) -> None:
     part = np.ascontiguousarray(photo[40:440, 700:1296])
     padded = np.zeros((400, 640, 3), np.uint8)[:, : part.shape[1]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import numpy as np
 import pytest
 
 from stemo.faces.finding import FaceFinder
-from stemo.faces.surveying import LATER, Agenda, Survey
+from stemo.faces.surveying import LATER, LATEST, Agenda, Survey
 from stemo.output.saved import packed, unpacked
 from stemo.records import Face, Frame, Image
 
@@ -86,8 +87,9 @@ def test_a_survey_that_takes_long_is_waited_for() -> None:
 def test_at_any_rate_a_survey_is_looked_at_before_the_next_begins(rate: float) -> None:
     one = finder(Surveyor())
     counts = [look(one, step, rate=rate) for step in range(LATER * 4)]
-    assert counts[: LATER - 1] == [1] * (LATER - 1)
-    assert counts[LATER - 1] == 2
+    later = min(LATER - 1, math.ceil(LATEST * rate))
+    assert counts[:later] == [1] * later
+    assert counts[later] == 2
     one.close()
 
 
@@ -112,10 +114,10 @@ def test_a_cut_waits_for_the_survey_that_it_makes_worthless() -> None:
     gate = threading.Event()
     surveyor = Surveyor(gate)
     survey = Survey(surveyor)
-    survey.begin(IMAGE)
+    survey.begin(IMAGE, 0.0)
     assert surveyor.busy.wait(20)
     threading.Timer(0.05, gate.set).start()
-    assert survey.frame(cut=True) is None
+    assert survey.frame(0.0, cut=True) is None
     assert not surveyor.busy.is_set()
     survey.close()
 
@@ -134,8 +136,8 @@ def test_another_goes_on_with_a_survey_that_has_begun(split: int) -> None:
 
 def test_what_was_seen_before_a_cut_counts_no_more() -> None:
     survey = Survey(Surveyor())
-    survey.begin(IMAGE)
-    assert [survey.frame(cut=step == 1) for step in range(LATER + 1)] == [None] * (LATER + 1)
+    survey.begin(IMAGE, 0.0)
+    assert [survey.frame(0.0, cut=step == 1) for step in range(LATER + 1)] == [None] * (LATER + 1)
     survey.close()
 
 
@@ -162,12 +164,22 @@ def test_what_breaks_a_survey_comes_out_at_its_frame() -> None:
             raise RuntimeError(f"broken on purpose, {image.shape}")
 
     survey = Survey(Broken())
-    survey.begin(IMAGE)
+    survey.begin(IMAGE, 0.0)
     survey.wait()
-    assert [survey.frame(cut=False) for _ in range(LATER - 1)] == [None] * (LATER - 1)
+    assert [survey.frame(0.0, cut=False) for _ in range(LATER - 1)] == [None] * (LATER - 1)
     with pytest.raises(RuntimeError, match="on purpose"):
-        survey.frame(cut=False)
+        survey.frame(0.0, cut=False)
     survey.close()
+
+
+def test_surveys_are_hurried_while_somebody_is_away() -> None:
+    agenda = Agenda()
+    agenda.begun(0.0)
+    agenda.ended(2, gained=False)  # one seen, and one awaited
+    assert agenda.due(0.5, 1, False)
+    agenda.begun(0.5)
+    agenda.ended(1, gained=False)  # given up
+    assert not agenda.due(1.0, 1, False)
 
 
 def test_surveys_that_gain_nothing_become_rarer() -> None:

@@ -10,6 +10,7 @@ import pytest
 from stemo.faces.cuts import CutDetector
 from stemo.faces.regions import iou, merge, zoom
 from stemo.faces.tracking import FORBIDDEN, Tracker, assign
+from stemo.output.saved import packed, unpacked
 from stemo.records import Face, Image
 
 
@@ -19,6 +20,10 @@ def _person(seed: int) -> Image:
 
 def _face(x: float, y: float = 100.0, size: float = 60.0, seed: int = 0) -> Face:
     return Face(box=(x, y, x + size, y + size), score=0.9, crop=_person(seed))
+
+
+def _picture(seed: int) -> Image:
+    return np.random.default_rng(seed).integers(0, 120, (8, 8, 3), np.uint8).repeat(40, 0).repeat(60, 1)
 
 
 def _ids(faces: list[Face]) -> dict[int, float]:
@@ -48,7 +53,42 @@ def test_absence_of_less_than_a_second_keeps_the_id_and_longer_does_not() -> Non
     tracker.update([_face(100)], 0.0)
     tracker.update([], 0.5)
     assert list(_ids(tracker.update([_face(110)], 0.9))) == [1]
+    tracker.update([], 1.0)
     assert list(_ids(tracker.update([_face(110)], 2.5))) == [2]
+
+
+def test_time_without_frames_is_no_absence() -> None:
+    tracker = Tracker()
+    for time in (0.0, 0.4, 2.4, 7.4):
+        assert list(_ids(tracker.update([_face(100 + time)], time))) == [1]
+    assert list(_ids(tracker.update([_face(100)], 17.4))) == [2]
+
+
+def test_after_a_pause_another_person_in_the_same_place_is_new() -> None:
+    tracker = Tracker()
+    tracker.update([_face(100, seed=1)], 0.0)
+    assert list(_ids(tracker.update([_face(100, seed=2)], 3.0))) == [2]
+    assert list(_ids(tracker.update([_face(400, seed=2)], 6.0))) == [3]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_frames_a_millisecond_apart_say_nothing_about_speed(again: bool) -> None:
+    tracker = Tracker()
+    times = [0.0, 0.033, 0.066, 0.067, 0.132, 0.133, 0.199]
+    for step, time in enumerate(times):
+        if again:
+            tracker.restore(unpacked(packed(tracker.state())))
+        assert list(_ids(tracker.update([_face(100 + 3.0 * step, size=100)], time))) == [1]
+        (expected,) = tracker.expected(time + 0.066)
+        assert expected.box[0] == pytest.approx(100 + 3.0 * step, abs=10)
+
+
+def test_nobody_is_thrown_far_by_a_detection_that_jumps() -> None:
+    tracker = Tracker()
+    tracker.update([_face(100)], 0.0)
+    tracker.update([_face(150)], 0.031)
+    (expected,) = tracker.expected(0.331)
+    assert expected.box[0] <= 150 + 0.3 * 10 * 60 / 2 + 1
 
 
 def test_another_person_in_the_place_of_an_absent_one_is_new() -> None:
@@ -71,6 +111,7 @@ def test_expected_moves_at_constant_speed_and_ends() -> None:
         tracker.update([_face(10.0 * step)], step * 0.04)
     (expected,) = tracker.expected(20 * 0.04)
     assert expected.box[0] == pytest.approx(200, abs=2)
+    tracker.update([], 20 * 0.04)
     assert tracker.expected(19 * 0.04 + 0.5) == []
 
 
@@ -118,7 +159,31 @@ def test_window_leads_back_to_the_picture() -> None:
 
 
 def test_cuts_are_changes_of_scene_not_of_light() -> None:
-    scene = np.random.default_rng(0).integers(0, 120, (8, 8, 3), np.uint8).repeat(40, 0).repeat(60, 1)
-    other = np.random.default_rng(1).integers(0, 120, (8, 8, 3), np.uint8).repeat(40, 0).repeat(60, 1)
+    scene, other = _picture(0), _picture(1)
     cuts = CutDetector()
     assert [cuts.update(image) for image in (scene, scene, scene + 100, scene, other)] == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("level", [0, 16, 128, 255])
+def test_a_blank_frame_is_no_scene(level: int) -> None:
+    scene, other = _picture(0), _picture(1)
+    blank = np.full_like(scene, level)
+    noisy = np.random.default_rng(2).integers(max(level - 4, 0), min(level + 4, 255), scene.shape).astype(np.uint8)
+    for between in ([blank], [blank, noisy, blank]):
+        cuts = CutDetector()
+        seen = [cuts.update(image) for image in (scene, *between, scene, scene, *between, other, other, *between)]
+        assert [index for index, cut in enumerate(seen) if cut] == [len(between) * 2 + 3]
+
+
+def test_a_scene_that_comes_out_of_black_is_cut_off_from_the_one_that_went_into_it() -> None:
+    levels = np.linspace(0, 1, 13)
+    for other, expected in ((_picture(0), 0), (_picture(1), 1)):
+        faded = [(_picture(0) * level).astype(np.uint8) for level in levels[::-1]]
+        cuts = CutDetector()
+        assert not any(cuts.update(image) for image in faded)
+        assert sum(cuts.update((other * level).astype(np.uint8)) for level in levels) == expected
+
+
+def test_the_first_scene_after_black_begins_one() -> None:
+    black, cuts = np.zeros((320, 480, 3), np.uint8), CutDetector()
+    assert [cuts.update(image) for image in (black, black, _picture(0), _picture(0))] == [False, False, True, False]

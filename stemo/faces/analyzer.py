@@ -78,9 +78,10 @@ class FaceAnalyzer:
         if not self._video:
             self._tracker = Tracker()
         cut = self._cuts.update(frame.image) or not self._video
-        found = self._finder.find(frame, self._tracker.expected(frame.time), cut=cut)
-        known = [replace(face, crop=align(frame.image, face.landmarks, face.box, LOOK)) for face in found]
-        return self._tracker.update(known, frame.time, cut=cut)
+        known, missing = self._tracker.expected(frame.time), self._tracker.missing(frame.time)
+        found = self._finder.find(frame, known, missing=missing, cut=cut)
+        seen = [replace(face, crop=align(frame.image, face.landmarks, face.box, LOOK)) for face in found]
+        return self._tracker.update(seen, frame.time, cut=cut)
 
     def describe(self, frame: Frame, faces: Sequence[Face]) -> list[Face]:
         """What :meth:`find` found in ``frame``, with crop, blendshapes and pose too. Remembers nothing, so a thread may

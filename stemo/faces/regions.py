@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -66,6 +67,12 @@ def closest(faces: Sequence[Face], box: Box, *, least: float) -> Face | None:
     """The face overlapping ``box`` most, if its IoU is at least ``least``."""
     best = max(faces, key=lambda face: iou(face.box, box), default=None)
     return best if best is not None and iou(best.box, box) >= least else None
+
+
+def nearest(faces: Sequence[Face], box: Box) -> Face | None:
+    """The face of about the size of ``box`` whose middle is nearest to its own, however far that is."""
+    alike = [face for face in faces if 0.45 < area(face.box) / max(area(box), 1e-9) < 2.2]
+    return min(alike, key=lambda face: math.dist(centre(face.box), centre(box)), default=None)
 
 
 def zoom(image: Image, box: Box, *, factor: float = 2.0) -> Window:

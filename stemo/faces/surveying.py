@@ -9,7 +9,7 @@ from stemo.faces.detection import Detector
 from stemo.records import Face, Image, State
 
 MISSING_EVERY, CALM_EVERY, CALM_MOST = 0.5, 1.0, 2.0  # seconds between surveys
-LATER = 8  # frames that a survey beside the search is given
+LATER, LATEST = 8, 0.3  # frames and seconds that a survey beside the search is given: the first to pass
 
 
 class Agenda:
@@ -18,7 +18,7 @@ class Agenda:
     def __init__(self) -> None:
         self._last: float | None = None
         self._calm = CALM_EVERY / 2  # doubled by the first survey, should it gain nothing
-        self._best = 0  # faces after the last survey
+        self._best = 0  # faces after the last survey, with those whose return was awaited
 
     def due(self, time: float, found: int, cut: bool) -> bool:
         """Whether to survey now, ``found`` faces having been seen at ``time``."""
@@ -32,7 +32,9 @@ class Agenda:
         self._last = time
 
     def ended(self, found: int, *, gained: bool) -> None:
-        """Notes that it left ``found`` faces; surveys that gain nothing become rarer."""
+        """Notes that it left ``found`` faces, those included that are away for a moment; surveys that gain nothing
+        become rarer.
+        """
         self._best = found
         self._calm = CALM_EVERY if gained else min(self._calm * 2, CALM_MOST)
 
@@ -46,33 +48,34 @@ class Agenda:
 
 
 class Survey:
-    """A look through one picture on a thread of its own, which is asked for :data:`LATER` frames after it began.
+    """A look through one picture on a thread of its own, which is asked :data:`LATER` frames after it began, or sooner
+    where :data:`LATEST` seconds have passed by the stream's clock: nobody is then far from where he was seen.
 
-    Always so many, whether it was quicker or not: results do not depend on the machine's pace.
+    Always then, whether it was quicker or not: results do not depend on the machine's pace.
     """
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._thread = ThreadPoolExecutor(1, "stemo-survey")
         self._seen: Future[list[Face]] | None = None
-        self._left = 0
+        self._left, self._begun = 0, 0.0
 
     @property
     def under_way(self) -> bool:
         """Whether one has begun whose time has not come."""
         return self._seen is not None
 
-    def begin(self, image: Image) -> None:
-        """Look through ``image`` (h w 3), RGB uint8; what was looked through before is forgotten."""
-        self._seen, self._left = self._thread.submit(self._detector.detect, image), LATER
+    def begin(self, image: Image, time: float) -> None:
+        """Look through ``image`` (h w 3), RGB uint8, of ``time`` s; what was looked through before is forgotten."""
+        self._seen, self._left, self._begun = self._thread.submit(self._detector.detect, image), LATER, time
 
-    def now(self, image: Image) -> Sequence[Face]:
+    def now(self, image: Image, time: float) -> Sequence[Face]:
         """The faces in ``image``, which is waited for; what was looked through before is forgotten."""
-        self.begin(image)
+        self.begin(image, time)
         return self._taken()
 
-    def frame(self, cut: bool) -> Sequence[Face] | None:
-        """Counts a frame: the faces of the survey whose time it is, ``None`` where there is none.
+    def frame(self, time: float, cut: bool) -> Sequence[Face] | None:
+        """Counts a frame at ``time``: the faces of the survey that is due by now, ``None`` where there is none.
 
         A ``cut`` makes what was seen before it worthless.
         """
@@ -82,7 +85,7 @@ class Survey:
         if self._seen is None:
             return None
         self._left -= 1
-        return None if self._left > 0 else self._taken()
+        return self._taken() if self._left <= 0 or time - self._begun >= LATEST else None
 
     def wait(self) -> None:
         """Returns when no detector is at work."""
@@ -90,13 +93,13 @@ class Survey:
             self._seen.exception()
 
     def state(self) -> State:
-        """The frames left, and the faces that will have been found; waits for them."""
+        """Its beginning, the frames left, and the faces that will have been found; waits for them."""
         seen = self._seen and [(face.box, face.score) for face in self._seen.result()]
-        return {"left": self._left, "seen": seen}
+        return {"begun": self._begun, "left": self._left, "seen": seen}
 
     def restore(self, state: State) -> None:
         """Go on from :meth:`state`."""
-        self._left, self._seen = state["left"], None
+        self._begun, self._left, self._seen = state["begun"], state["left"], None
         if state["seen"] is not None:
             self._seen = Future()
             self._seen.set_result([Face(box, score) for box, score in state["seen"]])

@@ -14,6 +14,9 @@ from stemo.records import Array, Box, Face, Image, State
 
 KEEP = 1.0  # seconds that an absent face keeps its id
 EXPECT = 0.3  # seconds that an absent face is still looked for where it should be
+STALE = 9.0  # seconds between two frames after which they have nothing to do with each other
+MOMENT = 0.03  # least seconds over which a speed is measured: boxes tremble
+FASTEST = 10.0  # a face's own widths per second: what seems faster is no motion
 FORBIDDEN = 1e6
 LOOK = 16  # side of the small picture by which a face is recognised
 
@@ -28,6 +31,7 @@ class Track:
     time: float
     looks: Array | None
     speed: tuple[float, float] = (0.0, 0.0)
+    since: tuple[float, Box] | None = None  # the sight, before the last, from which the next speed is measured
 
     def at(self, time: float) -> Face:
         """The face moved to where it should be at ``time``, at constant speed for a third of a second at most."""
@@ -39,16 +43,23 @@ class Tracker:
     """Gives every face the id of the person it was before, from place, speed, size and looks.
 
     An id is kept for ``keep`` seconds of absence by the stream's clock and is never given to another person later.
+    Time without frames is no absence: who was in the frame before is expected in the next one.
     """
 
     def __init__(self, *, keep: float = KEEP) -> None:
         self._keep = keep
         self._tracks: dict[int, Track] = {}
         self._next: int = 1
+        self._before: float | None = None  # the time of the last frame
 
     def expected(self, time: float) -> list[Face]:
-        """The faces seen until just now, moved to where they should be at ``time`` in seconds."""
-        return [track.at(time) for track in self._tracks.values() if 0 <= time - track.time <= EXPECT]
+        """The faces of the frame before, and those seen until just now, where they should be at ``time`` in seconds."""
+        return [track.at(time) for track in self._tracks.values() if 0 <= self._absent(track, time) <= EXPECT]
+
+    def missing(self, time: float) -> list[Face]:
+        """Those absent for longer whose ids are kept, where they should have been soon after they were last seen."""
+        tracks = self._tracks.values()
+        return [track.at(time) for track in tracks if EXPECT < self._absent(track, time) <= self._keep]
 
     def update(self, faces: Sequence[Face], time: float, *, cut: bool = False) -> list[Face]:
         """``faces`` (with crops of any size) with their ``track_id``, in order of it.
@@ -64,40 +75,47 @@ class Tracker:
         if cut:
             self._tracks = {id: self._tracks[id] for id in matched.values()}
         seen = [self._note(*sight, matched.get(column), time, cut) for column, sight in enumerate(sights)]
+        self._before = time
         return sorted(seen, key=lambda face: face.track_id)
 
     def state(self) -> State:
         """The next id, and the tracks in their order: of their faces what later ones are compared with."""
         tracks = [
-            (id, track.face.box, track.face.score, track.face.landmarks, track.time, track.looks, track.speed)
+            (id, face.box, face.score, face.landmarks, track.time, track.looks, track.speed, track.since)
             for id, track in self._tracks.items()
+            for face in (track.face,)
         ]
-        return {"next": self._next, "tracks": tracks}
+        return {"next": self._next, "before": self._before, "tracks": tracks}
 
     def restore(self, state: State) -> None:
         """Go on from :meth:`state`."""
-        self._next = state["next"]
+        self._next, self._before = state["next"], state["before"]
         self._tracks = {
-            id: Track(Face(box, score, landmarks=landmarks), time, looks, speed)
-            for id, box, score, landmarks, time, looks, speed in state["tracks"]
+            id: Track(Face(box, score, landmarks=landmarks), *rest)
+            for id, box, score, landmarks, *rest in state["tracks"]
         }
+
+    def _absent(self, track: Track, time: float) -> float:
+        """Seconds since a face was seen; none for one that the frame before showed."""
+        elapsed = time - track.time
+        return 0.0 if track.time == self._before and 0 <= elapsed <= STALE else elapsed
 
     def _forget(self, time: float) -> None:
         if any(time < track.time for track in self._tracks.values()):
             self._tracks.clear()
-        self._tracks = {id: track for id, track in self._tracks.items() if time - track.time <= self._keep}
+        self._tracks = {id: track for id, track in self._tracks.items() if self._absent(track, time) <= self._keep}
 
     def _cost(self, track: Track, face: Face, seen: Array | None, time: float, cut: bool) -> float:
         alike = likeness(track.looks, seen)
         expected = track.at(time).box
         if cut and not (alike > 0.9 and iou(expected, face.box) > 0.3):
             return FORBIDDEN
-        absent = max(time - track.time, 0.0)
+        elapsed = min(max(time - track.time, 0.0), self._keep)
         distance = _distance(expected, face.box)
-        # the longer a face was away, the further it may have moved, and the more its looks must agree
-        if distance > 0.8 + 2.0 * absent or not 0.4 < _size(face.box) / _size(expected) < 2.5:
+        # the longer ago a face was seen, the further it may have moved, and the more its looks must agree
+        if distance > 0.8 + 2.0 * elapsed or not 0.4 < _size(face.box) / _size(expected) < 2.5:
             return FORBIDDEN
-        if alike < (0.2 if absent < EXPECT else 0.5):
+        if alike < (0.2 if elapsed < EXPECT else 0.5):
             return FORBIDDEN
         return 0.4 * (1 - iou(expected, face.box)) + 0.3 * distance + 0.6 * (1 - alike)
 
@@ -107,8 +125,8 @@ class Tracker:
             self._tracks[id] = Track(face, time, seen)
         else:
             track = self._tracks[id]
-            speed = (0.0, 0.0) if cut else _speed(track, face.box, time)
-            self._tracks[id] = Track(face, time, _blend(track.looks, seen), speed)
+            motion = ((0.0, 0.0), None) if cut else _motion(track, face.box, time)
+            self._tracks[id] = Track(face, time, _blend(track.looks, seen), *motion)
         return replace(face, track_id=id)
 
 
@@ -169,10 +187,15 @@ def _blend(before: Array | None, now: Array | None) -> Array | None:
     return (mixed / max(float(np.linalg.norm(mixed)), 1e-6)).astype(np.float32)
 
 
-def _speed(track: Track, box: Box, time: float) -> tuple[float, float]:
-    elapsed = max(time - track.time, 1e-3)
-    (x0, y0), (x1, y1) = centre(track.face.box), centre(box)
-    return 0.5 * track.speed[0] + 0.5 * (x1 - x0) / elapsed, 0.5 * track.speed[1] + 0.5 * (y1 - y0) / elapsed
+def _motion(track: Track, box: Box, time: float) -> tuple[tuple[float, float], tuple[float, Box] | None]:
+    """The speed of a track that is now at ``box``, and the sight to measure the next one from."""
+    begun, before = track.since or (track.time, track.face.box)
+    elapsed = time - begun
+    if elapsed < MOMENT:
+        return track.speed, (begun, before)
+    (x0, y0), (x1, y1), most = centre(before), centre(box), FASTEST * _size(box)
+    speed = np.clip([(x1 - x0) / elapsed, (y1 - y0) / elapsed], -most, most).tolist()
+    return (0.5 * track.speed[0] + 0.5 * speed[0], 0.5 * track.speed[1] + 0.5 * speed[1]), None
 
 
 def _distance(one: Box, other: Box) -> float:
