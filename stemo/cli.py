@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TextIO
 
 from stemo.config import RecognitionSettings, Settings, TrainingSettings, did_you_mean, load_settings
 from stemo.errors import ConfigError, StemoError
+from stemo.modes.flags import check_one_video, check_together, check_values
 
 EXAMPLES = """examples:
   python main.py --demo
@@ -89,12 +90,14 @@ def _write_anything(stream: TextIO) -> None:
 
 def _run(arguments: list[str]) -> int:
     parser = build_parser()
+    check_values(arguments)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         known = [flag for action in parser._actions for flag in action.option_strings]
         raise ConfigError(
             f"flag {unknown[0]!r} is unknown.{did_you_mean(unknown[0], known)} See: python main.py --help"
         )
+    check_together(options, parser.parse_args([]))
     settings = load_settings(options.config, _flags(options))
     return _mode(options, settings)
 
@@ -119,6 +122,7 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
             record=options.record,
             window=not options.no_window,
             overwrite=options.overwrite,
+            formats=options.format,
         )
     if options.demo:
         from stemo.modes.demo import run_demo
@@ -134,13 +138,13 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
         return run_train(
             settings.training, settings.recognition.device, options.weights, print, overwrite=options.overwrite
         )
-    if options.prepare:
+    if options.prepare is not None:
         from stemo.modes.prepare import run_prepare
 
         return run_prepare(
             Path(options.prepare), options.output, settings.training, options.split, options.overwrite, print
         )
-    if options.evaluate:
+    if options.evaluate is not None:
         return _evaluate(options, settings)
     if options.benchmark is not None:
         from stemo.modes.benchmark.choice import Wish, run_chosen
@@ -148,19 +152,19 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
         record = str(options.record) if options.record else None
         more = options.peers or (), options.split, options.frames, options.workers, record, options.overwrite
         return run_chosen(Wish(options.benchmark, options.output, *more), settings)
-    if options.export:
+    if options.export is not None:
         return _export(options, settings)
-    if options.card:
+    if options.card is not None:
         from stemo.modes.card import run_card
 
         return run_card(options.card, print)
-    if options.explain:
+    if options.explain is not None:
         from stemo.modes.explain import run_explain
 
         return run_explain(
             options.explain, options.output, settings.recognition, options.emotion, options.overwrite, print
         )
-    if options.train_detector or options.compare_detectors:
+    if options.train_detector is not None or options.compare_detectors is not None:
         return _detector_mode(options, settings)
     from stemo.modes.summary import run_summary
 
@@ -177,6 +181,7 @@ def _video(options: argparse.Namespace, settings: Settings, started: float) -> i
     if batch is None:
         from stemo.modes.video import run_video
 
+        check_one_video(options.engine)
         return run_video(
             options.video, options.output, chosen, no_video, overwrite, print, resume=options.resume, started=started
         )
@@ -200,6 +205,7 @@ def _evaluate(options: argparse.Namespace, settings: Settings) -> int:
         held_back=options.held_back_only,
         end_to_end=options.end_to_end,
         record=str(options.record) if options.record else None,
+        overwrite=options.overwrite,
     )
     return run_evaluate(request, settings.recognition, print)
 
@@ -216,7 +222,7 @@ def _export(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _detector_mode(options: argparse.Namespace, settings: Settings) -> int:
-    if options.compare_detectors:
+    if options.compare_detectors is not None:
         from stemo.modes.compare_detectors import run_compare_detectors
 
         return run_compare_detectors(options.compare_detectors, settings.recognition, print)

@@ -99,13 +99,14 @@ def make_video(
     vfr_times: Sequence[float] | None = None,
     codec: str = "libx264",
     pixels: str = "yuv420p",
+    between: str = "2",
     options: dict[str, str] | None = None,
 ) -> list[float]:
     """Encode stamped frames into ``path`` and return their times in seconds (ticks of 1/60000 s).
 
     ``rotation`` (90, 180 or 270) is what a player turns counter-clockwise: pictures are stored turned, so that they
     display upright at ``width`` x ``height``. ``options`` go to the container, such as
-    ``{"movflags": "faststart"}``. Stamps begin at ``first``.
+    ``{"movflags": "faststart"}``. Stamps begin at ``first``. ``between`` is how many B-frames H.264 may put in a row.
     """
     tick = 1 / Fraction(fps) if path.suffix == ".avi" else Fraction(1, TICKS)  # AVI counts frames
     ticks = [round(time / tick) for time in vfr_times or [index / Fraction(fps) for index in range(frames)]]
@@ -115,7 +116,7 @@ def make_video(
         stream.width, stream.height, stream.pix_fmt = *stored, pixels
         stream.time_base = stream.codec_context.time_base = tick
         if codec == "libx264":
-            stream.options = {"crf": "12", "g": "12", "bf": "2", "preset": "veryfast"}
+            stream.options = {"crf": "12", "g": "12", "bf": between, "preset": "veryfast"}
         if pixel_aspect:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         if rotation:

@@ -211,6 +211,18 @@ def test_a_stream_that_nobody_sends_is_one_line_without_the_password() -> None:
     assert "secret" not in text
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://anna:se/c@r?e#t@[::1]:1/live", "rtsp://***@[::1]:1/live"),
+        ("rtsp://anna:secret@[fe80::1/x", "rtsp://***@[fe80::1/x"),
+        ("rtsp://[fe80::1/x", "rtsp://[fe80::1/x"),
+    ],
+)
+def test_no_part_of_a_password_is_shown(address: str, shown: str) -> None:
+    assert f"stream {shown!r} cannot be opened" in message(address)
+
+
 def test_no_camera_is_one_line_and_stderr_stays_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="camera 97 cannot be opened") as caught:
         Camera(97)

@@ -86,6 +86,13 @@ def test_nothing_in_the_range(shell: Shell, clip: Path) -> None:
     assert "end 1.0 leaves nothing" in shell.refuse_video(clip, "--start", "2", "--end", "1")
 
 
+@pytest.mark.parametrize("flag", ["--start", "--end"])
+@pytest.mark.parametrize("value", ["inf", "nan", "-inf"])
+def test_a_range_is_finite(shell: Shell, clip: Path, flag: str, value: str) -> None:
+    assert "expected seconds" in shell.refuse_video(clip, f"{flag}={value}")
+    assert "expected seconds" in shell.refuse_video(clip, "--start", "1e15")
+
+
 def test_output_folder_missing(shell: Shell, clip: Path) -> None:
     assert "mkdir -p" in shell.refuse_video(clip, output="nowhere/out.mp4")
 

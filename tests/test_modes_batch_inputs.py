@@ -49,7 +49,21 @@ def test_a_folder_means_its_own_videos_in_natural_order() -> None:
     assert names(found) == ["b2.MKV", "b10.mp4"]
     assert places(found) == ["b2.mp4", "b10.mp4"]
     assert [video.path for video in found.videos] == [Path.cwd() / "clips" / name for name in names(found)]
-    assert found.notes == ()
+    assert len(found.notes) == 1
+    assert "subfolders" in found.notes[0]
+    assert "'clips/**/*'" in found.notes[0]
+    assert batch("clips", "clips/deep").notes == ()  # which are results
+
+
+def test_a_folder_without_subfolders_says_nothing() -> None:
+    put("clips/a.mp4", "clips/notes/b.txt")
+    assert batch("clips").notes == ()
+
+
+def test_a_video_by_any_usual_name_is_one() -> None:
+    usual = ["a.3g2", "b.asf", "c.dv", "d.f4v", "e.m2ts", "f.m2t", "g.mts", "h.y4m", "i.divx"]
+    put(*(f"clips/{name}" for name in usual))
+    assert names(batch("clips")) == usual
 
 
 def test_a_folder_without_any_is_searched_through_its_subfolders() -> None:
@@ -76,8 +90,9 @@ def test_a_folder_of_images_stays_one_source_and_a_mixed_one_says_what_is_left_o
     (Path("shots") / "read.mp4").unlink()
     found = batch("shots")
     assert names(found) == ["talk.mp4"]
-    assert len(found.notes) == 1
+    assert len(found.notes) == 2
     assert "2 images" in found.notes[0]
+    assert "subfolders" in found.notes[1]
 
 
 @pytest.mark.parametrize("spec", ["talk.mp4", "shot.png", "rtsp://host/*.mp4", "missing.mp4", "missing.txt"])
@@ -115,6 +130,12 @@ def test_a_list_is_read_from_its_own_folder_in_its_own_order() -> None:
         here / "lists/sub/ü.mov",
         here / "away.mp4",
     ]
+
+
+def test_folders_of_a_list_keep_their_whole_name() -> None:
+    put("2026.11.22/1.png", "2026.11.23/1.png")
+    Path("days.txt").write_text("2026.11.22\n2026.11.23/\n")
+    assert places(batch("days.txt")) == ["2026.11.22.mp4", "2026.11.23.mp4"]
 
 
 def test_a_list_that_is_none() -> None:

@@ -114,18 +114,50 @@ def test_a_killed_worker_is_replaced_and_a_second_run_does_the_rest(
 
 @needs_proc
 @pytest.mark.usefixtures("_usual_ctrl_c")
-def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tmp_path: Path, clips: Path, fresh_weights: Path) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_keeps_what_is_done_and_leaves_no_process(
+    tmp_path: Path, clips: Path, fresh_weights: Path, asked: signal.Signals
+) -> None:
     flags = ("--video", clips, "--output", "out", "--no-video", "--weights", fresh_weights, "--device", "cpu")
     with program(tmp_path, *flags, "--workers", "2") as running:
         part = tmp_path / "out" / "long_results.json.part"
         worker = writer_of(part, running)
         wait_until(lambda: running.poll() is not None or part.stat().st_size > 0, f"rows in {part}")
-        running.send_signal(signal.SIGINT)
+        running.send_signal(asked)
         _, error = running.communicate(timeout=300)
     assert (running.returncode, error) == (130, "interrupted: what was computed has been kept.\n")
     assert summary(tmp_path / "out")["long.mp4"] == "not read"
-    assert list((tmp_path / "out").glob("*.part")) == []
+    assert_long_is_kept(tmp_path / "out")
     assert not Path(f"/proc/{worker}").exists()
+
+
+@needs_proc
+def test_workers_whose_program_is_killed_keep_what_they_have(tmp_path: Path, clips: Path, fresh_weights: Path) -> None:
+    flags = ("--video", clips, "--output", "out", "--no-video", "--weights", fresh_weights, "--device", "cpu")
+    with program(tmp_path, *flags, "--workers", "2") as running:
+        part = tmp_path / "out" / "long_results.json.part"
+        worker = writer_of(part, running)
+        wait_until(lambda: running.poll() is not None or part.stat().st_size > 0, f"rows in {part}")
+        running.kill()
+        wait_until(lambda: not is_running(worker), "the worker ends as well")
+    assert_long_is_kept(tmp_path / "out")
+
+
+def is_running(process: int) -> bool:
+    """Whether it is at work; one that has ended may wait for somebody to ask how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def assert_long_is_kept(out: Path) -> None:
+    """What was computed of the long video is there, as whole files."""
+    assert list(out.glob("*.part")) == []
+    rows = json.loads((out / "long_results.json").read_text())
+    facts = json.loads((out / "long_meta.json").read_text())
+    assert (facts["complete"], facts["counts"]["rows"]) == (False, len(rows))
+    assert 0 < len(rows) < LONG
 
 
 def test_a_list_of_nothing_that_works_is_exit_code_1(tmp_path: Path, fresh_weights: Path) -> None:

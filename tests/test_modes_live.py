@@ -135,6 +135,35 @@ def test_a_scene_that_breaks_warns_once_and_the_rest_goes_on() -> None:
     assert said == ["warning: going on without scene objects: it broke"]
 
 
+class StepwiseSource(ArraySource):
+    """A camera whose next picture comes when it is asked for with :meth:`step`; its clock began 7 s ago."""
+
+    def __init__(self) -> None:
+        super().__init__(IMAGES[:6], times=[7.0 + index for index in range(6)])
+        self.info = SourceInfo("stepwise", "camera", 96, 64, Fraction(25))
+        self.waits, self.go = threading.Event(), threading.Semaphore(0)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            self.waits.set()
+            assert self.go.acquire(timeout=10)
+            yield frame
+
+    def step(self, live: Live) -> None:
+        assert live._latest
+        if self.waits.is_set() and not live._latest.wait(0):  # what came before has been fetched
+            self.waits.clear()
+            self.go.release()
+
+
+def test_a_part_of_what_a_camera_sees_counts_from_the_first_frame_that_is_read() -> None:
+    source = StepwiseSource()
+    with Live(source, threading.Event(), limits=(1.0, 4.0)) as live:
+        live.idle = lambda: source.step(live)
+        assert [(frame.index, frame.time) for frame in live] == [(1, 1.0), (2, 2.0), (3, 3.0)]
+        source.go.release()  # it sees that nobody is there any more
+
+
 @pytest.mark.usefixtures("_usual_ctrl_c")
 def test_ctrl_c_asks_first_and_breaks_in_second() -> None:
     stop = threading.Event()
@@ -144,6 +173,15 @@ def test_ctrl_c_asks_first_and_breaks_in_second() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("_usual_ctrl_c")
+def test_a_polite_kill_never_breaks_in_however_often_it_comes() -> None:
+    stop = threading.Event()
+    with stopping(stop):
+        for _ in range(3):
+            signal.raise_signal(signal.SIGTERM)
+    assert stop.is_set()
 
 
 class FakeWindow(Window):

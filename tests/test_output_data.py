@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from stemo.errors import ConfigError, OutputError
-from stemo.output.data import COLUMNS, SCHEMA_PATH, flatten, output_name, rows
+from stemo.output.data import COLUMNS, SCHEMA_PATH, default_output, flatten, output_name, rows
 from stemo.output.meta import write_meta
 from stemo.output.writers import WRITERS, open_writers
 from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Reading, SceneObject
@@ -39,6 +39,29 @@ def result(index: int, faces: int = 1, objects: int = 0) -> FrameResult:
     )
     things = tuple(SceneObject('a "tie", red', 0.61, (1.0, 2.0, 3.0, 4.0)) for _ in range(objects))
     return FrameResult(Frame(index, time, PICTURE), readings or (Reading(index, time),), things)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("some/talk.mp4", "talk"),
+        ("rtsp://anna:secret@cam.local:554/live.sdp?token=secret", "live"),
+        ("rtsp://anna:secret@cam.local", "cam.local"),
+        ("rtsp://anna:se/c@r?e#t@cam.local/", "cam.local"),
+        ("rtsp://[fe80::1/x", "x"),
+        ("rtsp://[fe80::1]:554/", "fe80_1"),
+        ("file:///some/talk.mp4", "talk"),
+        ("udp://@:1234", "stream"),
+        ("2026.11.22", "2026.11.22"),
+        ("2026.11.22/..", "here.d"),
+    ],
+)
+def test_a_result_is_named_after_its_input_without_passwords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, name: str
+) -> None:
+    (tmp_path / "here.d" / "2026.11.22").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here.d")
+    assert default_output(spec) == Path(f"{name}_stemo.mp4")
 
 
 def many() -> list[dict]:
@@ -207,3 +230,13 @@ def test_meta_says_how_the_rows_came_to_be(tmp_path: Path) -> None:
     assert facts["complete"] is False
     assert facts["counts"]["rows"] == 3
     assert facts["versions"]["numpy"] == np.__version__
+
+
+def test_facts_that_are_no_number_are_empty(tmp_path: Path) -> None:
+    facts = {"duration_s": float("nan"), "more": [1.5, float("-inf")], "kind": "video"}
+    path = write_meta(
+        tmp_path / "a.mp4", source=facts, fps=25, model={}, settings={"end": float("inf")}, counts={}, complete=True
+    )
+    meta = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert meta["source"] == {"duration_s": None, "more": [1.5, None], "kind": "video"}
+    assert meta["settings"] == {"end": None}

@@ -107,3 +107,18 @@ def test_faults_are_those_of_a_video_in_one(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists"):
         PiecedVideo(tmp_path / "words.mp4", tmp_path / "work", 64, 48, Fraction(25))
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["words.mp4", "work"]
+
+
+def test_a_colon_in_the_name_of_a_relative_folder_is_no_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    work = Path(".a:b.mp4.resume")
+    work.mkdir()
+    writer = PiecedVideo(Path("a:b.mp4"), work, 64, 48, Fraction(25))
+    for step, time in enumerate(STEADY):
+        writer.write(picture(step), time)
+        if step == 12:
+            writer.state()
+    writer.close()
+    assert len(pictures(tmp_path / "a:b.mp4")) == len(STEADY)

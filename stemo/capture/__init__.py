@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stemo.capture.source import Recording, Source, SourceInfo
+from stemo.capture.source import Recording, Source, SourceInfo, check_range
 from stemo.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def open_source(spec: str | Path, *, start: float | None = None, end: float | No
     """
     from stemo.capture import images, video
 
-    _check_range(start, end)
+    check_range(start, end)
     if "://" in str(spec) and not str(spec).startswith("file://"):
         return video.open_stream(str(spec), start=start, end=end)
     path = Path(str(spec).removeprefix("file://"))
@@ -54,15 +54,6 @@ def __getattr__(name: str) -> object:
 
         return getattr(live, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _check_range(start: float | None, end: float | None) -> None:
-    if start is not None and not start >= 0:
-        raise InputError(f"start {start!r} is not a place in a video: expected seconds >= 0, got {start!r}.")
-    if end is not None and not end > (start or 0.0):
-        raise InputError(
-            f"end {end!r} leaves nothing to read: expected seconds after the start ({start or 0.0:g}), got {end!r}."
-        )
 
 
 def _check_file(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
@@ -18,6 +19,7 @@ from stemo.processors import codec_threads
 SECOND = 1_000_000  # the container's own clock ticks in microseconds
 LOOK_BACK = (0.0, 2.0, 10.0, 60.0)  # seconds before the start at which to look for a key frame, in this order
 FALLBACK_RATE = Fraction(25)
+REORDERED = ("h264", "hevc", "vvc")  # for these FFmpeg makes no times of AVI's count of packets, or wrong ones
 
 Timed = tuple[float, VideoFrame]
 
@@ -43,11 +45,13 @@ class Decoder:
         self.rate: Fraction = stream.average_rate or stream.guessed_rate or FALLBACK_RATE
         self._container, self._stream, self._live = container, stream, live
         self._is_mp4 = "mp4" in container.format.name
-        self._flags = Flags(container.format.flags)
-        arbitrary = Flags.ts_discont in self._flags or container.format.no_file
+        flags = Flags(container.format.flags)
+        counted = container.format.name == "avi" and stream.codec_context.name in REORDERED
+        self._is_untimed = counted or Flags.no_timestamps in flags
+        arbitrary = Flags.ts_discont in flags or container.format.no_file
         self.origin = (container.start_time or 0) / SECOND if arbitrary else 0.0
-        # frame threads hold back errors and with them whole frames: a damaged file is decoded picture by picture
-        stream.thread_type = "SLICE" if damage else "AUTO"
+        # frame threads hold frames back, and errors with them: what is live or damaged is decoded picture by picture
+        stream.thread_type = "SLICE" if live or damage else "AUTO"
         stream.codec_context.thread_count = codec_threads()
 
     @property
@@ -70,15 +74,15 @@ class Decoder:
         """Frames from the key frame before the start, or from the beginning.
 
         Containers index by decoding time or by nothing at all, so a seek may land behind the start: then look further
-        back, until the first frame decoded lies at the start or before it.
+        back, until the first frame decoded lies at the start or before it. One without a time could lie anywhere.
         """
-        if not start or self._live or Flags.no_timestamps in self._flags:
+        if not start or self._live or self._is_untimed:
             return self._timed(self._decode(whole=True))
         for back in LOOK_BACK:
             if self._jump(start - back):
                 frames = self._timed(self._decode())
                 first = next(frames, None)
-                if first is not None and not before(start, first[0]):
+                if first is not None and first[1].pts is not None and not before(start, first[0]):
                     return chain([first], frames)
         self._jump(0.0)
         return self._timed(self._decode())
@@ -93,11 +97,12 @@ class Decoder:
         return True
 
     def _timed(self, frames: Iterator[VideoFrame]) -> Iterator[Timed]:
-        """Put each frame on the stream's clock; where it has none (raw streams), count at the average rate."""
+        """Put each frame on the stream's clock; where it has none (raw streams, AVI), count at the average rate."""
         step = float(1 / self.rate)
         time = -step
         for frame in frames:
-            time = time + step if frame.pts is None else frame.time - self.origin
+            own = math.nan if self._is_untimed or frame.pts is None else frame.time - self.origin
+            time = own if math.isfinite(own) else time + step
             yield time, frame
 
     def _decode(self, *, whole: bool = False) -> Iterator[VideoFrame]:
@@ -125,9 +130,12 @@ class Decoder:
 
     def _flush(self) -> list[VideoFrame]:
         try:
-            return self._stream.decode(None)
+            frames = self._stream.decode(None)
         except av.error.FFmpegError:
             return []
+        for frame in frames:
+            frame.time_base = self._stream.time_base  # else only packets bring it
+        return frames
 
     def _check_count(self, count: int) -> None:
         """Compare the packets that came with the MP4's own index of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,6 +10,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from stemo.errors import InputError
 from stemo.records import Frame, Image
 
 
@@ -76,6 +78,7 @@ class Closing:
         self.close()
 
 
+LATEST = 1e9  # seconds, thirty years: FFmpeg's clock of microseconds has no room for what is far beyond
 TOLERANCE = 1e-6  # seconds: a time typed in decimals finds the frame whose PTS is that time in binary
 
 
@@ -87,6 +90,19 @@ def before(time: float, limit: float | None) -> bool:
 def within(time: float, start: float | None, end: float | None) -> bool:
     """Whether ``start <= time < end``; an absent limit admits everything."""
     return not before(time, start) and (end is None or before(time, end))
+
+
+def check_range(start: float | None, end: float | None) -> None:
+    """Raise :class:`InputError` for seconds between which nothing can lie; ``None`` is no limit."""
+    if start is not None and not 0 <= start <= LATEST:
+        raise InputError(
+            f"start {start!r} is not a place in a video: expected seconds >= 0 and at most {LATEST:.0e}, got {start!r}."
+        )
+    if end is not None and not (start or 0.0) < end < math.inf:
+        raise InputError(
+            f"end {end!r} leaves nothing to read, or is none: expected seconds after the start ({start or 0.0:g}), "
+            f"got {end!r}. To read up to the end, leave it out."
+        )
 
 
 def fit(image: Image, width: int, height: int) -> Image:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -208,7 +207,7 @@ def _missing_bytes(extent: Extent) -> str:
 
 
 def _without_password(address: str) -> str:
-    parts = urlsplit(address)
-    if "@" not in parts.netloc:
-        return address
-    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()
+    """The address without user and password, which may hold any character, also those that end a host."""
+    scheme, slashes, rest = address.partition("://")
+    hidden, at, place = rest.rpartition("@")
+    return f"{scheme}{slashes}***@{place}" if hidden or at else address

@@ -17,6 +17,7 @@ from stemo.faces.geometry import BLENDSHAPE_NAMES, KEY_POINTS
 from stemo.modes.video import check_not_input, make_recognizer, open_writer, with_progress
 from stemo.network.exported import ExportedNetwork
 from stemo.network.model import FaceNetwork
+from stemo.output.data import default_output
 from stemo.output.explanation import ExplanationDisplay, FaceExplanation
 from stemo.output.pending import Pending, write_png
 from stemo.output.video import VideoWriter
@@ -81,7 +82,7 @@ def run_explain(
     with ExitStack() as stack:
         source = stack.enter_context(open_source(spec, start=settings.start, end=settings.end))
         still = source.info.kind == "image"
-        output = output or Path(f"{Path(spec).stem or 'stream'}_explained{ending(still)}")
+        output = output or default_output(spec, f"explained{ending(still)}")
         check_ending(output, still)
         check_not_input(output, source)
         recognizer = make_recognizer(settings)

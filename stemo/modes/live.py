@@ -6,12 +6,13 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
 from stemo.capture import Source, latest
-from stemo.capture.source import Closing
+from stemo.capture.source import Closing, before
 from stemo.records import Frame, FrameResult
 
 T = TypeVar("T")
@@ -22,13 +23,22 @@ class Live(Closing):
     """The newest frames of ``source``, until ``stop`` is set; calls ``idle`` again and again while none comes.
 
     A file is played at its own pace from the moment it is iterated; a camera or stream is read at once, so that no
-    old picture waits in its driver, and its clock and count begin with the first frame given.
+    old picture waits in its driver, and its clock and count begin with the first frame given. ``limits`` are the
+    seconds on that clock at which to begin and to end.
     """
 
-    def __init__(self, source: Source, stop: threading.Event, idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        stop: threading.Event,
+        idle: Callable[[], None] = lambda: None,
+        *,
+        limits: tuple[float | None, float | None] = (None, None),
+    ) -> None:
         self.info = source.info
         self.idle = idle
         self._source, self.stop = source, stop
+        self._start, self._end = limits
         self._is_live = source.info.kind in ("camera", "stream")
         self._latest = latest(source, realtime=False) if self._is_live else None
         self._missed = 0  # frames that came before anybody was there to read them
@@ -55,7 +65,11 @@ class Live(Closing):
             if frame is None:
                 return
             first = first or frame
-            yield self._counted(frame, first)
+            counted = self._counted(frame, first)
+            if self._end is not None and not before(counted.time, self._end):
+                return
+            if not before(counted.time, self._start):
+                yield counted
 
     def close(self) -> None:
         """Stop reading and close the source."""
@@ -114,17 +128,38 @@ def until(stop: threading.Event, items: Iterable[T]) -> Iterator[T]:
 
 @contextmanager
 def stopping(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C and a polite kill set ``stop`` instead of breaking in anywhere; a second one breaks in."""
+    """Ctrl-C and a polite kill set ``stop`` instead of breaking in anywhere; a second Ctrl-C breaks in.
 
-    def ask(*_: object) -> None:
-        if stop.is_set():
+    A second polite kill does not: a service that ends asks a process and all that it has started, which it asks again.
+    """
+
+    def ask(number: int, _: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 
+    with _handling({signal.SIGINT: ask, signal.SIGTERM: ask}):
+        yield
+
+
+@contextmanager
+def interrupting() -> Iterator[None]:
+    """A polite kill breaks in as Ctrl-C does; what comes after it is not broken into by another."""
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    with _handling({signal.SIGTERM: interrupt}):
+        yield
+
+
+@contextmanager
+def _handling(handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], object]]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

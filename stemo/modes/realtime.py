@@ -7,14 +7,17 @@ read, drawn and shown before the next one is fetched, so nothing ever waits behi
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stemo.capture import Camera, Source, open_source
+from stemo.capture.source import check_range
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
 from stemo.modes.live import Live, Meter, stopping
+from stemo.modes.standing import named
 from stemo.modes.video import Say, check_not_input, describe, make_recognizer, open_scene
 from stemo.modes.window import Window, check_display
 from stemo.network.checkpoint import WeightFacts
@@ -39,19 +42,24 @@ def run_realtime(
     record: Path | None = None,
     window: bool = True,
     overwrite: bool = False,
+    formats: str | None = None,
 ) -> int:
     """Read camera number ``source``, or the file or stream of that name, until q, Ctrl-C or its end; returns 0.
 
-    ``output`` names the rows (``OUT_results.jsonl``, with ``OUT_meta.json``), ``record`` the annotated video of what
-    was shown. Raises :class:`StemoError`; where the source breaks off, what was read is kept first.
+    ``output`` names the rows (``OUT_results.jsonl``, or in other ``formats``; with ``OUT_meta.json``), ``record`` the
+    annotated video of what was shown. ``start`` and ``end`` of a camera count from its first frame that is read.
+    Raises :class:`StemoError`; where the source breaks off, what was read is kept first.
     """
     _check_record(record)
+    check_range(settings.start, settings.end)
+    note_rows(output, record, say)
     share_processors()
     if window:
         check_display()
     stop = threading.Event()
-    with Live(_open(source, settings), stop) as live, ExitStack() as stack:
-        outlets = _open_outlets(live, stop, output, record, window, overwrite)
+    limits = (settings.start, settings.end) if isinstance(source, int) else (None, None)
+    with Live(_open(source, settings), stop, limits=limits) as live, ExitStack() as stack:
+        outlets = _open_outlets(live, stop, output, record, window, overwrite, named(formats or "jsonl"))
         live.idle = outlets.screen.idle
         try:
             recognizer = make_recognizer(settings)
@@ -189,14 +197,20 @@ def _open(source: int | str, settings: RecognitionSettings) -> Source:
 
 
 def _open_outlets(
-    live: Live, stop: threading.Event, output: Path | None, record: Path | None, window: bool, overwrite: bool
+    live: Live,
+    stop: threading.Event,
+    output: Path | None,
+    record: Path | None,
+    window: bool,
+    overwrite: bool,
+    formats: Sequence[str],
 ) -> Outlets:
     info = live.info
     if output:
         check_place(output_name(output, "meta.json"), overwrite)
     if record:
         check_not_input(record, live)
-    rows = RowSink(output, ["jsonl"], overwrite=overwrite) if output else None
+    rows = RowSink(output, formats, overwrite=overwrite) if output else None
     try:
         writer = VideoWriter(record, info.width, info.height, info.fps, overwrite=overwrite) if record else None
     except BaseException:
@@ -207,6 +221,12 @@ def _open_outlets(
         Window(f"stemo: {info.name}") if window else None, stop, Background(writer, WAITING) if writer else None
     )
     return Outlets(screen, rows, output, record)
+
+
+def note_rows(output: Path | None, record: Path | None, say: Say) -> None:
+    """Say that no video comes where the name of one was given for the rows."""
+    if output is not None and record is None and output.suffix.lower() == ".mp4":
+        say(f"note: --output names the rows here: for the annotated video as well, add --record {output}")
 
 
 def _check_record(record: Path | None) -> None:

@@ -15,7 +15,6 @@ any moment, a run goes on at the newest of them that is whole.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -25,9 +24,8 @@ from pathlib import Path
 from types import TracebackType
 
 from stemo.capture import Recording
-from stemo.capture.images import image_files
 from stemo.errors import ConfigError, OutputError, TruncatedError
-from stemo.modes.standing import Place
+from stemo.modes.standing import Place, fingerprint
 from stemo.output.journal import Journal
 from stemo.output.meta import package_versions
 from stemo.output.pending import check_place, failed, hold
@@ -37,7 +35,6 @@ from stemo.records import FrameResult, State
 
 Say = Callable[[str], None]
 FORMAT = 1  # of the folder
-ENDS = 1 << 20  # bytes at either end of a file by which it is known again
 FILES = ("weights", "landmarker", "face_weights", "object_weights")  # settings that are known by what is in the file
 
 
@@ -195,21 +192,6 @@ def identify(place: Place, weights: str, device: str, engine: str) -> State:
         },
         "version": dict(package_versions()),
     }
-
-
-def fingerprint(path: Path) -> State:
-    """What tells a file, or a folder of images, from another: bytes or number of files, and a checksum."""
-    if path.is_dir():
-        names = [(file.name, file.stat().st_size) for file in image_files(path)]
-        return {"files": len(names), "sha256": hashlib.sha256(repr(names).encode(errors="surrogateescape")).hexdigest()}
-    if not path.is_file():
-        return {}
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        ends = hashlib.sha256(file.read(ENDS))
-        file.seek(max(0, size - ENDS))
-        ends.update(file.read(ENDS))
-    return {"bytes": size, "sha256": ends.hexdigest()}
 
 
 def check_resumable(spec: str) -> None:

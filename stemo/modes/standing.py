@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -9,13 +10,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stemo.capture.images import image_files
 from stemo.config import RecognitionSettings
+from stemo.errors import InputError
 from stemo.output.data import SCHEMA_VERSION, output_name
+from stemo.records import State
+
+ENDS = 1 << 20  # bytes at either end of a file by which it is known again
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A video, and the ``output`` that it is read into with the files beside it; both paths are absolute.
+    """A video, by its absolute path, and the ``output`` that it is read into with the files beside it.
 
     ``resume``: a run that was interrupted is to be gone on with.
     """
@@ -49,8 +55,13 @@ class Place:
 
 
 def formats(settings: RecognitionSettings) -> list[str]:
+    """The data formats that the settings name."""
+    return named(settings.format)
+
+
+def named(formats: str) -> list[str]:
     """``json,csv`` -> ["json", "csv"]."""
-    return [name.strip() for name in settings.format.split(",") if name.strip()]
+    return [name.strip() for name in formats.split(",") if name.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +130,9 @@ def read_facts(path: Path) -> Facts | None:
 def _difference(meta: Mapping[str, Any], place: Place, weights: str) -> str:
     """What else the results were read from or with, or nothing."""
     source, settings = _section(meta, "source"), _section(meta, "settings")
-    if os.path.abspath(str(source.get("name"))) != str(place.video):
-        return f"those of {source.get('name')!r}"
+    path = str(source.get("path") or os.path.abspath(str(source.get("name"))))
+    if path != str(place.video):
+        return f"those of {path!r}"
     changed = [
         f"{key} {settings.get(key)}, now {value}"
         for key, value in asdict(place.settings).items()
@@ -133,11 +145,36 @@ def _difference(meta: Mapping[str, Any], place: Place, weights: str) -> str:
     if meta.get("schema_version") != SCHEMA_VERSION:
         return f"another format ({meta.get('schema_version')}, now {SCHEMA_VERSION})"
     # a file that had broken off may have been copied again since
-    return "those of a file of another size" if meta.get("complete") and _resized(source, place.video) else ""
+    return _changed(source, place.video) if meta.get("complete") else ""
 
 
-def _resized(source: Mapping[str, Any], video: Path) -> bool:
-    return video.is_file() and source.get("bytes") not in (None, video.stat().st_size)
+def _changed(source: Mapping[str, Any], video: Path) -> str:
+    """What is else with the input by now, as far as the facts about it go and it can be looked at."""
+    try:
+        now, known = fingerprint(video), _section(source, "fingerprint")
+    except (OSError, InputError):
+        return ""  # the run that is to read it will say so
+    if now and source.get("bytes") not in (None, now.get("bytes")):
+        return "those of a file of another size"
+    return "those of other contents under this name" if now and known and now != known else ""
+
+
+def fingerprint(path: Path) -> State:
+    """What tells a file, or a folder of images, from another: bytes or number of files, and a checksum.
+
+    Of a file, :data:`ENDS` bytes at either end are read, however large it is; of a folder, the names and sizes.
+    """
+    if path.is_dir():
+        names = [(file.name, file.stat().st_size) for file in image_files(path)]
+        return {"files": len(names), "sha256": hashlib.sha256(repr(names).encode(errors="surrogateescape")).hexdigest()}
+    if not path.is_file():
+        return {}
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        found = hashlib.sha256(file.read(ENDS))
+        file.seek(max(0, size - ENDS))
+        found.update(file.read(ENDS))
+    return {"bytes": size, "sha256": found.hexdigest()}
 
 
 def _section(meta: Mapping[str, Any], name: str) -> Mapping[str, Any]:

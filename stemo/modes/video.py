@@ -20,7 +20,7 @@ from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
 from stemo.modes.live import stopping, until
 from stemo.modes.resume import Work, check_resumable, identify, leave_finished, note_work, remove_work
-from stemo.modes.standing import Place, formats, judge
+from stemo.modes.standing import Place, fingerprint, formats, judge
 from stemo.output.background import Background, ResumableBackground
 from stemo.output.contact import ContactSheet
 from stemo.output.data import default_output, output_name
@@ -34,6 +34,7 @@ from stemo.output.video import VideoWriter
 from stemo.pipeline import Resumable, Scene, Sink, deliver
 from stemo.processors import share_processors
 from stemo.recognizer import Recognizer
+from stemo.records import State
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -73,6 +74,7 @@ def run_video(
         check_output(output, no_video, source)
         recognizer = recognizer or make_recognizer(settings)
         place = Place(Path(os.path.abspath(source.info.name)), output, settings, no_video, resume)
+        known = fingerprint(place.video)  # now: it may be replaced while it is read
         work = None
         if resume:
             standing = judge(place, recognizer.facts.sha256, overwrite)
@@ -105,7 +107,7 @@ def run_video(
             complete = True
         finally:
             if counts["frames"]:
-                _write_meta(place, source, recognizer, counts, complete)
+                _write_meta(place, describe(source, known), source.info.fps, recognizer, counts, complete)
         say(_summary(counts, begun, time.monotonic() - ready, ready - started))
         say("wrote " + ", ".join(str(path) for path in (*place.files, place.meta)))
     if not resume:
@@ -114,12 +116,17 @@ def run_video(
 
 
 def _write_meta(
-    place: Place, source: Source, recognizer: Recognizer, counts: Mapping[str, int], complete: bool
+    place: Place,
+    source: Mapping[str, object],
+    fps: Fraction,
+    recognizer: Recognizer,
+    counts: Mapping[str, int],
+    complete: bool,
 ) -> None:
     write_meta(
         place.output,
-        source=describe(source),
-        fps=source.info.fps,
+        source=source,
+        fps=fps,
         model=asdict(recognizer.facts),
         settings=asdict(place.settings),
         counts=counts,
@@ -260,12 +267,14 @@ def check_not_input(output: Path, source: Source) -> None:
         raise ConfigError(f"output {str(output)!r} is the input: expected another name, got the same. Change --output.")
 
 
-def describe(source: Source) -> dict[str, object]:
-    """The source's facts for the meta file."""
+def describe(source: Source, known: State | None = None) -> dict[str, object]:
+    """The source's facts for the meta file; ``known`` is its fingerprint from before it was read."""
     info = source.info
     file = Path(info.name)
     return {
         "name": info.name,
+        "path": os.path.abspath(file) if known else None,
+        "fingerprint": dict(known) if known else None,
         "kind": info.kind,
         "bytes": file.stat().st_size if file.is_file() else None,
         "width": info.width,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -33,9 +34,21 @@ def rows(result: FrameResult) -> list[Row]:
     return [_row(reading, objects) for reading in result.readings]
 
 
-def default_output(spec: str) -> Path:
-    """``talk.mp4`` -> ``talk_stemo.mp4`` in the current folder."""
-    return Path(f"{Path(spec).stem or 'stream'}_stemo.mp4")
+def default_output(spec: str, ending: str = "stemo.mp4") -> Path:
+    """``talk.mp4`` -> ``talk_stemo.mp4`` in the current folder; see :func:`input_name`."""
+    return Path(f"{input_name(spec)}_{ending}")
+
+
+def input_name(spec: str) -> str:
+    """What an input is called: a file without its ending, a folder, the path or else the host of a stream address.
+
+    A stream's user, password and query are never part of it.
+    """
+    if "://" in spec:
+        place, _, path = re.split(r"[?#]", spec.partition("://")[2].rpartition("@")[2])[0].partition("/")
+        return Path(path).stem or re.sub(r"[^\w.-]+", "_", re.sub(r":\d*$", "", place)).strip("_") or "stream"
+    path = Path(spec)
+    return (Path(os.path.abspath(path)).name if path.is_dir() else path.stem) or "stream"
 
 
 def output_name(base: Path, ending: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
@@ -54,13 +55,22 @@ def write_meta(
     }
     pending = Pending(output_name(Path(base), "meta.json"), overwrite=overwrite)
     try:
-        text = json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n"
+        text = json.dumps(_finite(facts), indent=2, ensure_ascii=False, default=str, allow_nan=False) + "\n"
         # a file name that is no UTF-8 becomes JSON's own escapes
         pending.part.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         pending.discard()
         raise failed(pending.path, error) from error
     return pending.commit()
+
+
+def _finite(value: Any) -> Any:
+    """The same with ``None`` for every number that is none: JSON knows neither NaN nor Infinity."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def package_versions() -> dict[str, str | None]:

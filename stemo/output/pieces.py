@@ -59,7 +59,8 @@ class PiecedVideo:
         overwrite: bool = False,
         crf: int = 20,
     ) -> None:
-        self.path, self._folder = Path(path), folder
+        # of a relative name with a colon, FFmpeg would take the first part for a protocol
+        self.path, self._folder = Path(path), folder.absolute()
         self.count = 0
         self._shape = (width, height, fps, crf)
         self._excerpt = excerpt
@@ -188,7 +189,7 @@ class _OpenPiece:
 
     def __init__(self, path: Path, tick: int, width: int, height: int, fps: Fraction, crf: int) -> None:
         self._path, self._part, self._tick = path, path.with_name(path.name + ".part"), tick
-        self._file = av.open(str(self._part.absolute()), "w", format="mp4")
+        self._file = av.open(str(self._part), "w", format="mp4")
         self._stream = add_pictures(self._file, width, height, fps, crf)
 
     def write(self, image: Image, tick: int) -> None:

@@ -21,9 +21,11 @@ from typing import TypeAlias
 
 from stemo.errors import ConfigError
 from stemo.modes.batch.tasks import Outcome, Read, Task, read_task
+from stemo.modes.flags import check_workers
 from stemo.processors import available_processors
 
 ATTEMPTS = 2  # processes that may die over one video
+GRACE = 30.0  # seconds that a process has to keep what it computed, where the one that started it has died
 
 Outcomes: TypeAlias = Generator[tuple[Task, Outcome], None, None]
 
@@ -32,17 +34,18 @@ Outcomes: TypeAlias = Generator[tuple[Task, Outcome], None, None]
 class Engine:
     """``run`` gives each task with its outcome; ``processors`` is what each may count on, ``None`` for all.
 
+    ``alike`` is whether all tasks meet the same machine, so that what is wrong with it is wrong for all of them.
     Closing the generator early interrupts what is running; what that has computed is kept.
     """
 
     run: Callable[[Sequence[Task]], Outcomes]
     processors: int | None = None
+    alike: bool = True
 
 
 def choose_engine(name: str = "local", workers: int | None = None) -> Engine:
     """The engine "local" or "ray"; raises :class:`ConfigError` for a number of workers that it cannot have."""
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers {workers!r} is out of range: expected 1 or more, got {workers}.")
+    check_workers(workers)
     if name == "ray":
         if workers is not None:
             raise ConfigError(
@@ -51,7 +54,7 @@ def choose_engine(name: str = "local", workers: int | None = None) -> Engine:
             )
         from stemo.modes.batch.ray_cluster import on_ray
 
-        return Engine(on_ray, 1)
+        return Engine(on_ray, 1, alike=False)
     if workers is None or workers == 1:
         return Engine(in_this_process)
     return Engine(partial(in_processes, workers=workers), max(1, available_processors() // workers))
@@ -110,7 +113,7 @@ class Lane:
         """The outcome of ``task``, or the report that it killed :data:`ATTEMPTS` processes."""
         for _ in range(ATTEMPTS):
             try:
-                return self._open().submit(read, task).result()
+                return self._open().submit(_run, read, task).result()
             # killed outright, or asked to end by somebody else
             except (BrokenProcessPool, SystemExit, KeyboardInterrupt):
                 self.close()
@@ -143,6 +146,14 @@ class Lane:
         return pool
 
 
+_at_work = threading.Lock()  # held by a process while it has a task
+
+
+def _run(read: Read, task: Task) -> Outcome:
+    with _at_work:
+        return read(task)
+
+
 def _begin() -> None:
     """Set a new process up: Ctrl-C is for the one that started it, which passes it on, and whose end is its own."""
     if hasattr(os, "setpgrp"):
@@ -156,4 +167,6 @@ def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
+        signal.raise_signal(signal.SIGTERM)
+        _at_work.acquire(timeout=GRACE)
         os._exit(1)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from stemo.capture import images
 from stemo.errors import InputError
-from stemo.output.data import default_output
+from stemo.output.data import default_output, input_name
 
 SUFFIXES = frozenset(
-    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"}
-    | {".ts", ".vob", ".webm", ".wmv"}
+    {".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2t", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
+    | {".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
 )
 
 
@@ -78,14 +78,26 @@ def _folder(root: Path, output: Path | None) -> Batch | None:
     if pictures and all(_absolute(video) == result for video in videos):
         return None
     output = output or _default(root)
-    notes = [f"note: folder {str(root)!r} also holds {pictures} images: they are not read, only its videos are."]
-    below = [] if videos else [file for file in _below(root) if not _is_inside(file, output, root)]
-    if not videos and not below:
+    below = (file for file in _below(root) if file.parent != root and not _is_inside(file, output, root))
+    if videos:
+        return Batch(_videos(videos, root), output, tuple(_left_out(root, pictures, any(True for _ in below))))
+    if not (found := _videos(below, root)):
         raise InputError(
             f"folder {str(root)!r} has nothing to read: expected videos or images in it, or videos in its subfolders, "
             f"got {len(files)} other files. Name a pattern (--video 'FOLDER/*.xyz') or a list of them (.txt)."
         )
-    return Batch(_videos(videos or below, root), output, tuple(notes if pictures else []))
+    return Batch(found, output)
+
+
+def _left_out(root: Path, pictures: int, deeper: bool) -> Iterator[str]:
+    """What is said of the images and the subfolders beside a folder's own videos."""
+    if pictures:
+        yield f"note: folder {str(root)!r} also holds {pictures} images: they are not read, only its videos are."
+    if deeper:
+        yield (
+            f"note: folder {str(root)!r} also has videos in its subfolders: they are not read, only its own are. "
+            f"For all of them: --video {str(Path(glob.escape(str(root)), '**', '*'))!r}"
+        )
 
 
 def _below(root: Path) -> Iterator[Path]:
@@ -119,7 +131,7 @@ def _list(path: Path, output: Path | None) -> Batch:
             f"list {str(path)!r} is empty: expected the path of a video per line, got none. Write some into it."
         )
     videos = {_absolute(path.parent / line): line for line in named}
-    listed = tuple(Video(file, line, _place(Path(file.name))) for file, line in videos.items())
+    listed = tuple(Video(file, line, Path(f"{input_name(str(file))}.mp4")) for file, line in videos.items())
     return Batch(listed, output or _default(path.with_suffix("")))
 
 

@@ -15,6 +15,7 @@ from stemo.modes.batch.engines import Engine
 from stemo.modes.batch.inputs import SUFFIXES, Batch, Video
 from stemo.modes.batch.summary import FAILED, LEFT, READ, SKIPPED, Row, make_row, table, throughput, write_summary
 from stemo.modes.batch.tasks import Outcome, Task
+from stemo.modes.live import interrupting
 from stemo.modes.resume import remove_work
 from stemo.modes.standing import judge, read_facts
 from stemo.network.checkpoint import given_or_shipped
@@ -43,29 +44,29 @@ def run_batch(
     weights = open_weights(given_or_shipped(settings.weights))[1].sha256
     settings = _from_anywhere(settings)
     _make_folders(batch)
-    report = Report(batch, say)
+    report = Report(batch, say, overwrite)
     for video in batch.videos:
         output = Path(os.path.abspath(batch.output / video.place))
         alone = engine.processors is None  # two bars on one terminal would overwrite each other
         task = Task(video.path, output, settings, no_video, resume, engine.processors, alone)
-        report.judge(video, task, weights, overwrite)
+        report.judge(video, task, weights)
     return report.run(engine)
 
 
 class Report:
     """The videos of a batch, their tasks, and a row for each as soon as its outcome is known."""
 
-    def __init__(self, batch: Batch, say: Say) -> None:
-        self._batch, self._say = batch, say
+    def __init__(self, batch: Batch, say: Say, overwrite: bool) -> None:
+        self._batch, self._say, self._overwrite = batch, say, overwrite
         self._rows: dict[Video, Row] = {}
         self._tasks: dict[Task, Video] = {}
         self._warned: set[str] = set()
         for note in batch.notes:
             say(note)
 
-    def judge(self, video: Video, task: Task, weights: str, overwrite: bool) -> None:
+    def judge(self, video: Video, task: Task, weights: str) -> None:
         """Put the video among those to read, or note why it is not; see :func:`~stemo.modes.standing.judge`."""
-        standing = judge(task, weights, overwrite)
+        standing = judge(task, weights, self._overwrite)
         if standing.finished:
             remove_work(task)
             self._rows[video] = make_row(video.name, SKIPPED, read_facts(task.meta), results=str(task.output))
@@ -75,22 +76,32 @@ class Report:
             self._tasks[task] = video
 
     def run(self, engine: Engine) -> int:
-        """Read what is to be read; the summary comes also where that is interrupted."""
+        """Read what is to be read; the summary comes also where that is interrupted, or fails with something read."""
         skipped = sum(row.outcome == SKIPPED for row in self._rows.values())
         if skipped:
             self._say(f"{skipped} of {len(self._batch.videos)} videos are finished: they are not read again.")
         started = time.monotonic()
-        try:
-            with closing(engine.run(list(self._tasks))) as outcomes:
-                for task, outcome in outcomes:
-                    self._note(task, outcome)
-        except KeyboardInterrupt:
-            self._finish(time.monotonic() - started)
-            raise
-        return self._finish(time.monotonic() - started)
+        with interrupting():
+            try:
+                with closing(engine.run(list(self._tasks))) as outcomes:
+                    for task, outcome in outcomes:
+                        self._note(task, outcome, engine.alike)
+            except (KeyboardInterrupt, SystemExit) as error:  # Ray makes the latter of a polite kill
+                self._finish(time.monotonic() - started)
+                raise KeyboardInterrupt from error
+            except Exception:
+                if self._has_read:
+                    self._finish(time.monotonic() - started)
+                raise
+            return self._finish(time.monotonic() - started)
 
-    def _note(self, task: Task, outcome: Outcome) -> None:
-        if outcome.everyones:
+    @property
+    def _has_read(self) -> bool:
+        return any(row.outcome == READ for row in self._rows.values())
+
+    def _note(self, task: Task, outcome: Outcome, alike: bool) -> None:
+        # where a video has been read, settings and weights are in order: something has happened to this one
+        if outcome.everyones and alike and not self._has_read:
             raise ConfigError(outcome.problem)
         for warning in outcome.warnings:
             if warning not in self._warned:
@@ -115,9 +126,12 @@ class Report:
 
     def _finish(self, seconds: float) -> int:
         rows = [self._rows.get(video, Row(video.name, LEFT)) for video in self._batch.videos]
-        path = write_summary(self._batch.output / "summary.csv", rows)
-        for line in [*table(rows), throughput(rows, seconds), f"wrote {path}"]:
+        for line in [*table(rows), throughput(rows, seconds)]:
             self._say(line)
+        try:
+            self._say(f"wrote {write_summary(self._batch.output / 'summary.csv', rows, overwrite=self._overwrite)}")
+        except OutputError as error:
+            self._say(f"warning: {error}")
         return int(any(row.outcome == FAILED for row in rows))
 
 

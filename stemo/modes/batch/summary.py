@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from stemo.errors import OutputError
 from stemo.modes.standing import Facts
 from stemo.output.pending import Pending, failed
 
@@ -73,19 +74,35 @@ def throughput(rows: Iterable[Row], seconds: float) -> str:
     )
 
 
-def write_summary(path: Path, rows: Iterable[Row]) -> Path:
-    """Write the rows as CSV, replacing those of an earlier run; raises :class:`~stemo.errors.OutputError`."""
+def write_summary(path: Path, rows: Iterable[Row], *, overwrite: bool = False) -> Path:
+    """Write the rows as CSV, replacing those of an earlier run; with ``overwrite``, whatever is there.
+
+    Raises :class:`~stemo.errors.OutputError` where it cannot be written, or is somebody else's file.
+    """
+    names = [field.name for field in fields(Row)]
+    if path.is_file() and not overwrite and _header(path) != names:
+        raise OutputError(
+            f"summary {str(path)!r} is not one of this program: expected the columns {', '.join(names[:2])} and so on, "
+            "got others. It is left as it is: rename it, or add --overwrite."
+        )
     pending = Pending(path, overwrite=True)
     try:
         with open(pending.part, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv.writer(file)
-            names = [field.name for field in fields(Row)]
             writer.writerow(names)
             writer.writerows([getattr(row, name) for name in names] for row in rows)
     except OSError as error:
         pending.discard()
         raise failed(path, error) from error
     return pending.commit()
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
+            return next(csv.reader(file), [])
+    except (OSError, csv.Error):
+        return []
 
 
 def _number(value: float | None, form: str) -> str:
