@@ -113,6 +113,20 @@ def sequences(root: Path) -> Path:
     return root
 
 
+def ckplus(root: Path) -> Path:
+    """Takes of Happy (11 frames), nothing, contempt and Surprise (4 and 3 frames), of two people."""
+    takes = (("S005", "001", 11, 5), ("S005", "002", 3, None), ("S010", "001", 4, 2), ("S010", "002", 3, 7))
+    for place, (person, take, frames, number) in enumerate(takes):
+        for frame in range(1, frames + 1):
+            name = f"{person}_{take}_{frame:08d}.png"
+            picture(root / "cohn-kanade-images" / person / take / name, seed=20 * place + frame)
+        folder = root / "Emotion" / person / take
+        folder.mkdir(parents=True)
+        if number is not None:
+            lines(folder / f"{person}_{take}_{frames:08d}_emotion.txt", [f"   {number:.7e}"])
+    return root
+
+
 def affectnet_tables(root: Path, *, header: bool = True) -> Path:
     """Happy and Contempt to train on, besides an uncertain face and one without expression; Angry to choose by."""
     columns = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"

@@ -66,6 +66,23 @@ def test_people_are_on_one_side_and_files_say_who_they_are(tmp_path: Path, peopl
         assert np.array_equal(still.image, copied.image)
 
 
+def test_people_of_ckplus_are_on_one_side(tmp_path: Path) -> None:
+    seed = 0
+    for person in range(10, 30):
+        for take, emotion in enumerate(EMOTIONS, 1):
+            for frame in (16, 17):
+                seed += 1
+                made_data.picture(
+                    tmp_path / "ck" / emotion / f"S{person:03d}_{take:03d}_{frame:08d}.png", emotion, seed
+                )
+    assert prepare(tmp_path / "ck", tmp_path / "out") == 0
+    sides: dict[str, set[str]] = {}
+    for row in rows(tmp_path / "out"):
+        sides.setdefault(row["subject"], set()).add(row["split"])
+    assert set(sides) == {f"S{person:03d}" for person in range(10, 30)}
+    assert all(len(splits) == 1 for splits in sides.values())
+
+
 def test_copies_are_kept_together_and_reported(
     tmp_path: Path, people: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +121,14 @@ def test_own_classes_and_another_layout(tmp_path: Path, capsys: pytest.CaptureFi
     assert prepare(made_data.zipped(data), tmp_path / "out", "--classes", "bored,Focused,happy") == 0
     assert {row["class"] for row in rows(tmp_path / "out")} == {"bored", "Focused", "Happy"}
     assert "left out:   10 Angry" in capsys.readouterr().out
+
+
+def test_a_rated_face_of_another_category_is_left_out_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = made_data.affectnet_tables(tmp_path / "d")
+    assert prepare(data, tmp_path / "out", "--classes", "happy,angry") == 2  # two faces are too few to split
+    assert "left out:   1 Contempt, 1 without a clear label" in capsys.readouterr().out
 
 
 def test_copies_across_the_data_s_own_splits_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import made_data
 import numpy as np
 import pytest
 import torch
@@ -11,8 +14,10 @@ from hypothesis import strategies as st
 from stemo.errors import ConfigError, DataError
 from stemo.records import EMOTIONS
 from stemo.training.affect_loss import affect_error
+from stemo.training.category_loss import category_error, prior_shift
 from stemo.training.class_set import ClassSet, class_set, onset_target
 from stemo.training.datasets import LabelledFace, subject_of
+from stemo.training.layouts import load_any
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 CATEGORIES = (*EMOTIONS, "contempt", "unknown")
@@ -78,6 +83,37 @@ def test_a_rating_is_kept_where_nobody_named_a_category() -> None:
     assert still is not None
     assert (still.valence, still.arousal, still.rated) == (-0.5, 0.75, True)
     assert not still.distribution.any()
+
+
+@pytest.mark.parametrize("emotions", [{"Contempt": 1}, {"Happy": 5, "Contempt": 5}])
+def test_a_rating_is_kept_where_the_category_lies_outside(emotions: dict[str, float]) -> None:
+    still = ClassSet().still(face(emotions, max(emotions), rating=(-0.5, 0.75), smoothing=0.1))
+    assert still is not None
+    assert (still.valence, still.arousal, still.rated, still.label) == (-0.5, 0.75, True, None)
+    assert not still.distribution.any()
+
+
+def test_affectnet_keeps_the_ratings_of_contempt_under_the_seven(tmp_path: Path) -> None:
+    stills = load_any(made_data.affectnet_tables(tmp_path / "set"))
+    found = {Path(still.name).stem: (still.rated, still.label, bool(still.distribution.any())) for still in stills}
+    happy, angry = (EMOTIONS.index(name) for name in ("Happy", "Angry"))
+    assert found == {
+        "a": (True, happy, True),
+        "b": (True, None, False),  # Contempt
+        "d": (True, None, False),  # no expression
+        "e": (True, angry, True),
+    }
+    assert {still.name for still in stills if still.rated} == {still.name for still in stills}
+
+
+def test_a_face_without_a_category_teaches_none() -> None:
+    stills = [ClassSet().still(face({"Contempt": 1}, rating=(0.5, 0.5))), ClassSet().still(face({"Happy": 1}))]
+    known = [still for still in stills if still is not None]
+    assert prior_shift(known, 1.0) == prior_shift(known[1:], 1.0)
+    logits = torch.zeros(1, 7, requires_grad=True)
+    loss = category_error(logits, torch.from_numpy(known[0].distribution[None]))
+    assert loss.item() == 0
+    assert not torch.autograd.grad(loss, logits)[0].any()
 
 
 def test_categories_without_a_place_on_the_circumplex_have_no_weak_target() -> None:

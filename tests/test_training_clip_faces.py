@@ -14,9 +14,12 @@ from stemo.errors import DataError
 from stemo.modes.demo import load_photograph
 from stemo.output.video import VideoWriter
 from stemo.records import Image
+from stemo.training.archives import open_archive
 from stemo.training.class_set import ClassSet
 from stemo.training.clip_faces import evenly, read_evenly
+from stemo.training.collection import collect
 from stemo.training.layouts import load_any, open_data
+from stemo.training.layouts.video_folder import video_clips
 
 
 def video(path: Path, image: Image, frames: int = 10) -> Path:
@@ -106,3 +109,28 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
             (0, "val", "Ann"),
             (1, "train", "Bob"),
         ]
+
+
+def test_clips_of_a_test_split_are_not_decoded_for_training(tmp_path: Path) -> None:
+    for number in range(20):
+        made_data.picture(tmp_path / "frames" / f"{number:03d}" / "0.png", seed=number)
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "900.mp4").write_bytes(b"not a video at all" * 100)
+    made_data.lines(tmp_path / "train.csv", ["video_name,label", *(f"{n:03d},{1 + n % 2}" for n in range(20))])
+    made_data.lines(tmp_path / "test.csv", ["video_name,label", "900,1"])
+    found = collect([tmp_path], 0.3, ("Happy", "Sad"))
+    assert len(found.train) + len(found.valid) == 20
+    assert len(load_any(tmp_path, split="train")) == 20
+    for split in (None, "test"):
+        with pytest.raises(DataError, match=r"video 'videos/900\.mp4' cannot be read"):
+            load_any(tmp_path, split=split)
+    with pytest.raises(DataError, match="has no face to score: expected a split among test, train, got 'tset'"):
+        load_any(tmp_path, split="tset")
+
+
+def test_people_of_videos_are_known_by_their_folders(tmp_path: Path) -> None:
+    for name in ("train/Ann/happy/1.mp4", "train/Bob/happy/1.MTS", "testing/Cid/sad/Dan_2.ogv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = {(clip.subject, clip.split, clip.emotion) for clip in video_clips(open_archive(tmp_path))}
+    assert found == {("Ann", "train", "Happy"), ("Bob", "train", "Happy"), ("Cid", "testing", "Sad")}

@@ -10,7 +10,7 @@ import pytest
 
 from stemo.errors import DataError
 from stemo.records import EMOTIONS
-from stemo.training.collection import collect, is_held_back
+from stemo.training.collection import HELD_FROM_TRAIN, collect, is_held_back
 from stemo.training.datasets import Still
 from stemo.training.layouts.sequences import sequence_stills
 
@@ -34,6 +34,60 @@ def test_where_no_split_is_named_people_held_back_serve_for_choosing(tmp_path: P
     assert found.valid is found.held_back
     assert len(found.train) + len(found.valid) == 12 * 7
     assert not {still.subject for still in found.train} & {still.subject for still in found.valid}
+
+
+def test_where_only_a_training_and_a_test_split_are_named_people_are_held_back_from_training(tmp_path: Path) -> None:
+    root = made_data.image_folder(tmp_path, count=12, splits=("train", "test"))
+    (root / "test/Happy/test-Happy-00_1.png").write_bytes(b"not even a picture")
+    found = collect([root], 0.3)
+    assert len(found.train) + len(found.valid) == 12 * 7
+    assert all(still.split == "train" for still in (*found.train, *found.valid))
+    assert all(is_held_back(still.subject, 0.3) for still in found.valid)
+    assert not any(is_held_back(still.subject, 0.3) for still in found.train)
+    assert found.rule == f"ImageFolder, 7 classes: the folder's name is the class; {HELD_FROM_TRAIN}"
+
+
+def test_clips_with_only_a_training_and_a_test_split_are_divided_too(tmp_path: Path) -> None:
+    for number in range(30):
+        made_data.picture(tmp_path / "frames" / f"{number:03d}" / "0.png", seed=number)
+    rows = [f"{number:03d},{1 + number % 2}" for number in range(30)]
+    made_data.lines(tmp_path / "train.csv", ["video_name,label", *rows[:20]])
+    made_data.lines(tmp_path / "test.csv", ["video_name,label", *rows[20:]])
+    found = collect([tmp_path], 0.3, ("Happy", "Sad"))
+    assert found.valid
+    assert len(found.train) + len(found.valid) == 20
+    assert not {still.subject for still in found.train} & {still.subject for still in found.valid}
+
+
+@pytest.mark.parametrize("other", ["val", ""])
+def test_training_splits_are_whole_where_another_data_set_serves_for_choosing(tmp_path: Path, other: str) -> None:
+    train = made_data.image_folder(tmp_path / "a", count=12, splits=("train",))
+    found = collect([train, made_data.image_folder(tmp_path / "b", count=12, splits=(other,))], 0.3)
+    assert sum(still.split == "train" for still in found.train) == 12 * 7
+    assert HELD_FROM_TRAIN not in found.rule
+
+
+def test_that_nothing_serves_for_choosing_is_said_before_a_picture_is_decoded(tmp_path: Path) -> None:
+    root = made_data.image_folder(tmp_path, count=12, splits=("train",))
+    (root / "train/Happy/train-Happy-00_1.png").write_bytes(b"not even a picture")
+    with pytest.raises(DataError, match="no validation face"):
+        collect([root], 0.0)
+    with pytest.raises(DataError, match="cannot be read"):
+        collect([root], 0.3)
+
+
+def test_sequences_alone_are_trained_on_and_chosen_by_those_of_people_held_back(tmp_path: Path) -> None:
+    root = made_data.sequences(tmp_path / "s")
+    rows = [f"{n:02d},P{n // 2},{('happy', 'surprise')[n % 2]},S1/0.png S1/1.png S1/2.png S1/3.png" for n in range(40)]
+    made_data.lines(root / "labels.csv", ["sequence,subject,emotion,frames", *rows])
+    people = {f"P{number}" for number in range(20) if is_held_back(f"P{number}", 0.3)}
+    assert 0 < len(people) < 20
+    found = collect([root], 0.3, ("Happy", "Neutral", "Surprise"))
+    assert {sequence.subject for sequence in found.sequences} == {f"P{number}" for number in range(20)} - people
+    assert {still.subject for still in found.valid} == people
+    scored = names(found.valid, found.labels)
+    assert scored == {"Neutral": 2 * len(people), "Happy": len(people), "Surprise": len(people)}
+    assert found.rule.startswith("sequences, 3 classes: every first frame counts as Neutral")
 
 
 def test_several_data_sets(tmp_path: Path) -> None:
@@ -68,7 +122,7 @@ def test_nothing_to_train_on_or_to_choose_by_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no training face of bored, tired: expected some, got Angry 16, Disgust 16"):
         collect([Path("made"), tired], 0.0, ("bored", "tired"))
     with pytest.raises(DataError, match="no validation face"):
-        collect([made_data.image_folder(tmp_path / "b", splits=("train",))], 0.2)
+        collect([made_data.image_folder(tmp_path / "b", splits=("train",))], 0.0)
     with pytest.raises(DataError, match="no validation face"):
         collect([made_data.afew_va(tmp_path / "c")], 0.0)
 

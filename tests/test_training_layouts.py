@@ -98,8 +98,9 @@ def test_every_layout_is_found_and_read(tmp_path: Path, make: Callable[[Path], P
 
 
 def test_every_layout_is_tested() -> None:
-    videos = {"one folder of videos per emotion"}  # in test_training_clip_faces.py: they need real faces
-    assert {layout.holds for layout in LAYOUTS} == {holds for holds, _, _ in SETS.values()} | videos
+    # in test_training_clip_faces.py and test_training_layouts_ckplus.py: they need real faces
+    others = {"one folder of videos per emotion", "CK+'s Emotion and cohn-kanade-images"}
+    assert {layout.holds for layout in LAYOUTS} == {holds for holds, _, _ in SETS.values()} | others
 
 
 def test_a_csv_is_a_data_set_with_what_lies_beside_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from stemo.errors import DataError
 from stemo.records import EMOTIONS
 from stemo.training.archives import open_archive
-from stemo.training.layouts import layout_of, load_any
+from stemo.training.layouts import data_sets, layout_of, load_any
 
 LATIN_1 = "Fotos für alle, 2\n".encode("latin-1")
 
@@ -105,3 +105,29 @@ def test_an_unclosed_quote_in_affectnet_is_one_line(tmp_path: Path, line: int) -
     with pytest.raises(DataError, match=r"table 'lists/training\.csv' cannot be read: expected comma-sep") as caught:
         load_any(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_the_newer_names_of_aff_wild2_are_known(tmp_path: Path) -> None:
+    root = made_data.affwild2(tmp_path / "set")
+    before = [(still.name, still.label, still.split, still.rated) for still in load_any(root)]
+    annotations = root / "annotations"
+    (annotations / "EXPR_Classification_Challenge").rename(annotations / "EXPR_Recognition_Challenge")
+    assert holds(root) == "Aff-Wild2's challenge folders"
+    assert [(still.name, still.label, still.split, still.rated) for still in load_any(root)] == before
+
+
+def test_zips_and_unpacked_data_sets_beside_one_another_are_all_read(tmp_path: Path) -> None:
+    votes = made_data.zipped(made_data.ferplus(tmp_path / "votes"))  # its unpacked copy stays there
+    pictures = made_data.image_folder(tmp_path / "pictures", splits=("train", "val"))
+    clips = made_data.dfew(tmp_path / "clips")
+    made_data.picture(tmp_path / "holiday" / "2024" / "beach.png")
+    assert data_sets(tmp_path) == [clips, pictures, votes]
+
+
+def test_a_zip_unpacked_where_it_lies_is_read_once(tmp_path: Path) -> None:
+    made_data.image_folder(tmp_path / "archive", splits=("train", "test"))
+    packed = made_data.zipped(tmp_path / "archive")
+    for split in ("train", "test"):
+        (tmp_path / "archive" / split).rename(tmp_path / split)
+    (tmp_path / "archive").rmdir()
+    assert data_sets(tmp_path) == [packed]

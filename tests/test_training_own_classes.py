@@ -58,13 +58,16 @@ def test_five_categories_from_training_to_video(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.slow
-def test_the_stages_after_the_first_may_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stages_after_the_first_may_be_left_out_but_their_heads_are_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     data = made_data.image_folder(tmp_path / "five", FIVE, count=2, splits=("train", "val"))
     config = tmp_path / "first.yaml"
     config.write_text("training: {name: first, epochs: 1, clip_epochs: 0, joint_epochs: 0}", encoding="utf-8")
     assert main(["--train", "--config", str(config), "--classes", ",".join(FIVE), "--data", str(data)]) == 0
-    assert load_weights(tmp_path / "runs/first/stemo_base.safetensors")[1].trained
+    assert not load_weights(tmp_path / "runs/first/stemo_base.safetensors")[1].trained
+    assert "not trained: what reads the categories has had no epoch" in capsys.readouterr().out
 
 
 def face_video(path: Path) -> Path:

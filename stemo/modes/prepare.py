@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,8 @@ def _labelled(data: Path, labels: tuple[str, ...], say: Say) -> list[Still]:
     classes, kept, left_out = ClassSet(labels), [], Counter[str]()
     paths = data_sets(data)
     for path in paths:
-        stills, outside = classes.stills(open_data(path).faces())
+        # only what has a category is of use here: without their ratings, the others are left out by their own names
+        stills, outside = classes.stills(replace(face, rating=None) for face in open_data(path).faces())
         kept += [still for still in stills if still.label is not None]
         left_out += outside
         left_out[UNNAMED] += sum(still.label is None for still in stills)

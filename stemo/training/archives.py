@@ -23,7 +23,10 @@ from stemo.errors import DataError
 from stemo.records import Box, Image
 
 PICTURES = {".webp", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
-VIDEOS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"}
+VIDEOS = {
+    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
+    *(".mts", ".m2ts", ".ts", ".3gp", ".ogv", ".vob", ".mxf"),
+}
 TABLES = {".csv", ".txt"}
 DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, KeyError, RuntimeError, OSError, EOFError)  # of a zip
 

@@ -31,15 +31,16 @@ class ClassSet:
     def still(self, face: LabelledFace) -> Still | None:
         """The face as a training still; ``None`` where at least half of its votes lie outside the set.
 
-        Votes inside are renormalised. A face that was rated but not named is kept, with an all-zero distribution.
+        Votes inside are renormalised. Where they lie outside, or nobody named a category, a face that was rated is
+        kept for its rating, without label and with an all-zero distribution.
         """
         inside = self._votes(face)
-        total = sum(face.emotions.values())
-        if inside.sum() * 2 <= total and (face.emotions or face.rating is None):
+        named = inside.sum() * 2 > sum(face.emotions.values())
+        if not named and face.rating is None:
             return None
-        distribution = self._smoothed(inside, face.smoothing) if face.emotions else inside
+        distribution = self._smoothed(inside, face.smoothing) if named else np.zeros_like(inside)
         valence, arousal = face.rating or circumplex(face.emotions, face.intensity)
-        label = None if face.label is None else self.place(face.label)
+        label = self.place(face.label) if named and face.label is not None else None
         subject = face.subject or face.name
         rated = face.rating is not None
         place = (face.split, subject, face.groups, rated)

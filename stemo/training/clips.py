@@ -17,7 +17,7 @@ from stemo.training.feature_bank import FeatureBank
 from stemo.training.labels import circumplex
 
 HELD_CHANCE = 0.5  # of a frame repeating the view before it: faces are still most of the time
-ONSET_INTENSITY = (0.0, 0.8, 0.9, 1.0)  # of CK+'s onset frame and its last three frames
+ONSET_INTENSITY = (0.0, 0.8, 0.9, 1.0)  # of a sequence's onset and of its last three frames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,15 +54,22 @@ def plan_sequences(
     for sequence in sequences:
         frames = len(sequence.images)
         if sequence.label is not None:
+            known = intensities(frames)
             for _ in range(versions):
                 course = retime(frames, length, rng)
-                intensity = ONSET_INTENSITY[min(int(course[-1]), len(ONSET_INTENSITY) - 1)]
+                intensity = known[int(course[-1])]
                 pictures.append(first + course)
                 category.append(onset_target(sequence.label, intensity, labels))
                 affect.append(circumplex({labels[sequence.label]: 1.0}, intensity))
         first += frames
     values = torch.tensor(affect, dtype=torch.float32)
     return ClipPlan(np.stack(pictures), torch.from_numpy(np.stack(category)), values[:, 0], values[:, 1])
+
+
+def intensities(frames: int) -> tuple[float, ...]:
+    """How far each of one to four frames, the onset and the last ones of a sequence, is on the way to the apex."""
+    onset, *last = ONSET_INTENSITY
+    return (onset, *last[len(last) - frames + 1 :])
 
 
 def retime(frames: int, length: int, rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,7 @@ from stemo.training.archives import Archive, is_picture, read_text, stored_pictu
 from stemo.training.datasets import LabelledFace
 from stemo.training.labels import canonical_emotion
 
-RATED, NAMED = "VA_Estimation_Challenge", "EXPR_Classification_Challenge"
+RATED, NAMED = {"VA_Estimation_Challenge"}, {"EXPR_Classification_Challenge", "EXPR_Recognition_Challenge"}
 SPLITS = {"Train_Set": "train", "Validation_Set": "val"}
 OTHER = "other"  # an expression that is none of the seven
 STEP = 5  # frames lie 1/30 s apart: every fifth of a video says nearly all
@@ -55,10 +55,10 @@ def video_faces(archive: Archive) -> Iterator[LabelledFace]:
             )
 
 
-def _annotations(archive: Archive, challenge: str) -> dict[str, str]:
-    """Video -> its table in a challenge."""
+def _annotations(archive: Archive, challenge: set[str]) -> dict[str, str]:
+    """Video -> its table in a challenge, whose folder has one of some names."""
     found = [PurePosixPath(name) for name in archive.names() if name.endswith(".txt")]
-    return {path.stem: str(path) for path in found if challenge in path.parts and path.parent.name in SPLITS}
+    return {path.stem: str(path) for path in found if challenge & set(path.parts) and path.parent.name in SPLITS}
 
 
 def _frames(archive: Archive) -> dict[str, dict[int, str]]:

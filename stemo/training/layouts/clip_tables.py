@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from tqdm import tqdm
-
 from stemo.errors import DataError
 from stemo.training.archives import TABLES, Archive, faults_said, is_picture, is_video, read_text
-from stemo.training.clip_faces import Clip, faces_of_clips
-from stemo.training.datasets import SPLITS, TRAIN_SPLITS, LabelledFace
+from stemo.training.clip_faces import Clip
+from stemo.training.datasets import SPLITS, TRAIN_SPLITS
 from stemo.training.labels import canonical_emotion
 
 DFEW_ORDER = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")  # numbered from 1
@@ -69,8 +67,8 @@ def _names_clips(rows: Sequence[Row], places: dict[str, list[str]]) -> bool:
     return any(_find(places, row.clip) for row in rows[: 1 + rows[0].heading])
 
 
-def table_faces(archive: Archive) -> Iterator[LabelledFace]:
-    """Frames of every clip that a table names. Raises :class:`DataError` for a missing clip or an unknown label."""
+def table_clips(archive: Archive) -> Collection[Clip]:
+    """Every clip that a table names. Raises :class:`DataError` for a missing clip or an unknown label."""
     places = _places(archive)
     clips: dict[str, Clip] = {}
     for table in _tables(archive):
@@ -85,7 +83,7 @@ def table_faces(archive: Archive) -> Iterator[LabelledFace]:
             # several tables may name a clip: what any of them holds out is held out
             if place not in clips or _rank(row.split) > _rank(clips[place].split):
                 clips[place] = Clip(place, emotion_of(row), row.split, row.subject)
-    yield from faces_of_clips(archive, tqdm(clips.values(), "clips", disable=None))
+    return clips.values()
 
 
 def read_rows(archive: Archive, table: str) -> list[Row]:

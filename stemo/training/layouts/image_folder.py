@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from stemo.errors import DataError
 from stemo.training.archives import Archive, is_video, pictures, read_table, stored_picture
-from stemo.training.datasets import SPLITS, LabelledFace, groups_of_row, subject_of
+from stemo.training.datasets import NOBODY, SPLITS, LabelledFace, groups_of_row, subject_of
 from stemo.training.labels import canonical_emotion
 
 SMOOTHING = 0.1
@@ -21,7 +21,10 @@ def is_image_folder(archive: Archive) -> bool:
 
 
 def folder_faces(archive: Archive) -> Iterator[LabelledFace]:
-    """Every picture under the category that its folder names. Raises :class:`DataError` for an empty split folder."""
+    """Every picture under the category that its folder names. Raises :class:`DataError` for an empty split folder.
+
+    A folder between the split's and the category's names the person.
+    """
     names = [name for name in pictures(archive) if "/" in name]
     check_splits(archive, names)
     described = {row["image"]: groups_of_row(row) for row in read_table(archive) if row.get("image")}
@@ -40,16 +43,34 @@ def category_of(name: str) -> str:
 
 
 def split_of(name: str) -> str:
-    """The folder above the category's, which names the split; empty where there is none."""
-    parts = PurePosixPath(name).parts
-    return parts[-3] if len(parts) > 2 else ""
+    """The nearest folder above the category's that is called like a split, else the one right above it, if any."""
+    above = PurePosixPath(name).parts[:-2]
+    return next((folder for folder in reversed(above) if folder.lower() in SPLITS), above[-1] if above else "")
+
+
+def people(names: Sequence[str]) -> list[str]:
+    """The person whom the folders between the split's and the category's name; empty where there is none.
+
+    A folder that all names share is nobody's.
+    """
+    found = [_between(name) for name in names]
+    return found if len(set(found) - {""}) > 1 else [""] * len(found)
+
+
+def _between(name: str) -> str:
+    above = PurePosixPath(name).parts[:-2]
+    places = [place for place, folder in enumerate(above) if folder.lower() in SPLITS]
+    below = above[places[-1] + 1 :] if places else ()
+    return "-".join(folder for folder in below if folder.lower().rstrip("s") not in NOBODY)
 
 
 def subjects(names: Sequence[str]) -> list[str]:
-    """The person on each picture as its file name has it, else the name's stem.
+    """The person on each picture as its folders or else its file name have it, else the name's stem."""
+    return [person or named for person, named in zip(people(names), _named(names), strict=True)]
 
-    What most names begin with says what the pictures are, not who is on them.
-    """
+
+def _named(names: Sequence[str]) -> list[str]:
+    """What most names begin with says what the pictures are, not who is on them."""
     stems = [PurePosixPath(name).stem for name in names]
     found = [subject_of(stem) for stem in stems]
     counts = Counter(found)

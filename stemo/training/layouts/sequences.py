@@ -1,4 +1,7 @@
-"""Short sequences from onset to apex, as CK+ has them: a ``labels.csv`` with sequence, subject, emotion, frames."""
+"""Short sequences from onset to apex, as CK+ has them: a ``labels.csv`` with sequence, subject, emotion, frames.
+
+Of a sequence the onset and the last three frames are read.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from stemo.errors import DataError
 from stemo.records import EMOTIONS
 from stemo.training.archives import Archive, decode_picture, read_table
 from stemo.training.class_set import ClassSet
-from stemo.training.datasets import LabelledFace, LabelledSequence, Still, groups_of_row
+from stemo.training.datasets import LabelledFace, LabelledSequence, Still, groups_of_row, near_apex
 from stemo.training.labels import canonical_emotion
 
 COLUMNS = {"sequence", "subject", "emotion", "frames"}
@@ -29,7 +32,7 @@ def read_sequences(archive: Archive, labels: Sequence[str] = EMOTIONS) -> list[L
 
 
 def sequence_faces(archive: Archive) -> Iterator[LabelledFace]:
-    """Every frame of every sequence as a face of its own."""
+    """The frames of every sequence as faces of their own."""
     for row in _rows(archive):
         emotion = canonical_emotion(row["emotion"]) or row["emotion"].strip()
         yield from frame_faces(_sequence(archive, row, None), emotion)
@@ -85,7 +88,7 @@ def _sequence(archive: Archive, row: dict[str, str], label: int | None) -> Label
     for name in names:
         if name not in available:
             raise DataError(f"image {name!r} of labels.csv is missing in {str(archive.path)!r}.")
-    images = tuple(decode_picture(archive.read(name), name) for name in names)
+    images = tuple(decode_picture(archive.read(name), name) for name in near_apex(names))
     # of a nobody each sequence is a person of its own: people are held back by their names
     subject = row["subject"].strip() or row["sequence"]
     return LabelledSequence(row["sequence"], images, label, subject, groups_of_row(row))

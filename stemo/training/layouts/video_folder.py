@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from tqdm import tqdm
-
 from stemo.training.archives import Archive, is_video
-from stemo.training.clip_faces import Clip, faces_of_clips
-from stemo.training.datasets import LabelledFace, subject_of
-from stemo.training.layouts.image_folder import category_of, check_splits, split_of
+from stemo.training.clip_faces import Clip
+from stemo.training.datasets import subject_of
+from stemo.training.layouts.image_folder import category_of, check_splits, people, split_of
 
 RULE = "videos, {k} classes: the folder's name is the class of the video, which its frames are scored by"
 
@@ -20,12 +17,12 @@ def is_video_folder(archive: Archive) -> bool:
     return any("/" in name for name in archive.names() if is_video(name))
 
 
-def video_faces(archive: Archive) -> Iterator[LabelledFace]:
-    """Frames of every video. Raises :class:`DataError` for a video that cannot be read or an empty split folder."""
+def video_clips(archive: Archive) -> list[Clip]:
+    """Every video. Raises :class:`DataError` for an empty split folder."""
     names = [name for name in archive.names() if is_video(name) and "/" in name]
     check_splits(archive, names)
-    clips = [Clip(name, category_of(name), split_of(name), _person(name)) for name in names]
-    yield from faces_of_clips(archive, tqdm(clips, "videos", disable=None))
+    known = zip(names, people(names), strict=True)
+    return [Clip(name, category_of(name), split_of(name), person or _person(name)) for name, person in known]
 
 
 def _person(name: str) -> str:
