@@ -1,8 +1,8 @@
 """Third-party weights: where each file comes from, what it must hash to, and under which licence it is used.
 
 A file is looked for, in this order, at the path given by the caller, in the folder named by the environment variable
-``STEMO_ASSETS``, in the cache folder ``~/.cache/stemo``, and inside an installed package that carries it. Only when
-none of these has it is it fetched from its official address into the cache. Every load verifies the sha256.
+``STEMO_ASSETS``, in the cache folder ``~/.cache/stemo``, and inside an installed package that carries it. Where none of
+these has it, the error names the command that brings it; stemo itself fetches nothing. Every load verifies the sha256.
 """
 
 from __future__ import annotations
@@ -61,11 +61,12 @@ ASSETS: dict[str, Asset] = {
 }
 
 
-def locate(name: str, given: Path | None = None, *, download: bool = True) -> Path:
+def locate(name: str, given: Path | None = None, *, download: bool = False) -> Path:
     """The verified path of the asset ``name``; ``given`` is looked at alone when it is not ``None``.
 
-    Raises ConfigError for an unknown name, MissingError when the file is nowhere (and cannot be fetched, or
-    ``download`` is false), and WeightsError when the given file is missing or when its sha256 is not the expected one.
+    With ``download``, which no command of stemo asks for, a file that is nowhere is fetched into the cache. Raises
+    ConfigError for an unknown name, MissingError when the file is nowhere (and cannot be fetched), and WeightsError
+    when the given file is missing or when its sha256 is not the expected one.
     """
     asset = _asset(name)
     if given is not None:
@@ -73,7 +74,7 @@ def locate(name: str, given: Path | None = None, *, download: bool = True) -> Pa
     if (path := found(name)) is not None:
         return verify(name, path)
     if not download:
-        raise _missing(name, asset, "it is neither in STEMO_ASSETS, nor in the cache, nor in an installed package")
+        raise _missing(name, asset, "nothing there, nor in an installed package")
     return verify(name, _fetch(name, asset))
 
 
@@ -182,8 +183,7 @@ def _download(url: str, target: Path) -> None:
 
 
 def _missing(name: str, asset: Asset, reason: str) -> MissingError:
-    step = f"pip install {asset.package[2]}" if asset.package else f"Get {asset.url}"
     return MissingError(
-        f"{name} {asset.filename!r} was not found: expected it in STEMO_ASSETS, in {cache_folder()} or online, "
-        f"got {reason}. {step}, or put the file into the folder named by STEMO_ASSETS"
+        f"{name} {asset.filename!r} was not found: expected it in STEMO_ASSETS or in {cache_folder()}, got {reason}. "
+        f"{remedy(name)}, or put the file into the folder named by STEMO_ASSETS"
     )

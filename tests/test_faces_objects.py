@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import FixedRecognizer, make_video
 
-from stemo.errors import StemoError, WeightsError
+from stemo.cli import main
+from stemo.errors import MissingError, StemoError, WeightsError
 from stemo.faces.objects import ObjectDetector
 from stemo.records import Frame, Image, SceneObject
 
@@ -99,6 +101,39 @@ def test_missing_weights_are_one_line() -> None:
     with pytest.raises(WeightsError, match="do not exist") as caught:
         ObjectDetector.create(Path("nowhere/yolov8n.pt"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without YOLO's weights, on which nothing may be fetched."""
+
+    def forbidden(*_given: object, **_named: object) -> None:
+        pytest.fail("something was fetched")
+
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("STEMO_ASSETS", raising=False)
+    monkeypatch.setattr("urllib.request.urlopen", forbidden)
+
+
+@pytest.mark.usefixtures("_bare")
+def test_published_weights_are_never_fetched() -> None:
+    with pytest.raises(MissingError, match=r"yolov8n 'yolov8n.pt' was not found.*curl -L .*or put the file into"):
+        ObjectDetector.create()
+
+
+@pytest.mark.usefixtures("_bare")
+def test_realtime_goes_on_without_objects_after_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_video(tmp_path / "talk.mp4", frames=10)
+    monkeypatch.setattr("stemo.modes.realtime.make_recognizer", lambda _settings: FixedRecognizer())
+    flags = ["--realtime", "--source", str(tmp_path / "talk.mp4"), "--no-window", "--output", str(tmp_path / "live")]
+    assert main(flags) == 0
+    told = [line for text in capsys.readouterr() for line in text.splitlines() if "warning" in line]
+    assert len(told) == 1
+    assert told[0].startswith("warning: going on without scene objects: yolov8n 'yolov8n.pt' was not found")
+    assert "curl -L" in told[0]
+    assert (tmp_path / "live_results.jsonl").is_file()
 
 
 @pytest.mark.slow

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
+from fakes import FixedRecognizer, make_video
 
 from stemo.cli import main
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, WeightsError
 from stemo.modes.batch.engines import Engine, Outcomes
 from stemo.modes.batch.tasks import Outcome, Task
-from stemo.modes.benchmark import stages, throughput
+from stemo.modes.benchmark import memory, stages, steady, throughput
 from stemo.modes.benchmark.clips import make_clip
 from stemo.modes.benchmark.network import network_times
+from stemo.modes.benchmark.peers import child
+from stemo.modes.benchmark.run import card_figures, describe_machine
 from stemo.modes.benchmark.stages import STAGES, WARM_UP, Clock, Timings
 from stemo.network.streaming import Observation
 from stemo.recognizer import Recognizer
@@ -106,10 +111,73 @@ class Copied:
 
 
 def test_a_twin_is_missed_only_where_it_reads() -> None:
-    (onnx,) = network_times(cast(Recognizer, Copied("onnx")), [1]).items()
+    said: list[str] = []
+    (onnx,) = network_times(cast(Recognizer, Copied("onnx")), said.append, [1]).items()
     assert onnx[0] == "onnx"
+    assert said == [
+        "network:      int8 is left out: the twin is missing",
+        "network:      torch is left out: another device",
+    ]
     with pytest.raises(WeightsError, match="the twin is missing"):
-        network_times(cast(Recognizer, Copied("int8")), [1])
+        network_times(cast(Recognizer, Copied("int8")), said.append, [1])
+
+
+@pytest.fixture
+def graphics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with CUDA, as far as it is asked."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _device: "NVIDIA H200")
+
+
+@pytest.mark.usefixtures("graphics")
+@pytest.mark.parametrize(("backend", "named"), [("auto", True), ("onnx", False)])
+def test_the_machine_is_what_the_network_runs_on(backend: str, named: bool) -> None:
+    said: list[str] = []
+    facts = {"machine": describe_machine(RecognitionSettings(backend=backend), said.append)}
+    kept = card_figures({**facts, "network_ms": {}, "clips": {}})["machine"]
+    for words in (said[0], kept):
+        assert (" and NVIDIA H200 (cuda), " in words) == named
+
+
+@pytest.fixture
+def silent_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without /proc and without the module resource, as Windows is."""
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "nothing")
+    monkeypatch.setitem(sys.modules, "resource", None)
+
+
+@pytest.mark.usefixtures("silent_system")
+def test_memory_may_be_unknown() -> None:
+    runpy.run_path(str(memory.__file__))  # it loads, too
+    assert np.isnan(memory.peak_memory())
+    assert np.isnan(memory.memory())
+    assert memory.told_mb(memory.peak_memory()) == "unknown"
+    assert memory.told_mb(1027.4) == "1027 MB"
+
+
+def test_a_status_that_does_not_tell_the_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "status").write_text("Name:\tpython\nVmRSS:\t    2048 kB\n")
+    for module in (memory, child):
+        monkeypatch.setattr(module, "STATUS", tmp_path / "status")
+    assert memory.memory() == 2.0
+    assert memory.peak_memory() > 10  # getrusage tells
+    assert child.peak_memory() is None
+
+
+@pytest.mark.usefixtures("silent_system")
+def test_a_stream_is_measured_without_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_video(tmp_path / "clip.mp4", frames=8)
+    monkeypatch.setattr(steady, "EARLY", 10)
+    monkeypatch.setattr(steady, "make_recognizer", lambda _settings: FixedRecognizer())
+    report = tmp_path / "facts.json"
+    assert main(["--benchmark", str(tmp_path / "clip.mp4"), "--output", str(report), "--frames", "45"]) == 0
+    facts = json.loads(report.read_text(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert facts["peak_memory_mb"] == {"10": None, "45": None}
+    assert facts["peak_growth_mb"] is None
+    assert facts["ratio"] > 0
+    assert "peak memory   unknown at 10 frames, unknown at 45: unknown" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("workers", "videos"), [(2, 8), (12, 12)])

@@ -36,7 +36,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
     room = Room(tmp_path)
     for place in ("run", "steady"):
         monkeypatch.setattr(f"stemo.modes.benchmark.{place}.make_recognizer", room.make_recognizer)
-    monkeypatch.setattr("stemo.modes.benchmark.run.network_times", lambda _recognizer: {})
+    monkeypatch.setattr("stemo.modes.benchmark.run.network_times", lambda _recognizer, _say: {})
     return room
 
 

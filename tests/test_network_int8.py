@@ -15,7 +15,7 @@ from stemo.cli import main
 from stemo.errors import ConfigError, WeightsError
 from stemo.network import int8
 from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights, save_weights
-from stemo.network.engine import OnnxEngine, make_engine
+from stemo.network.engine import OnnxEngine, make_engine, session_options
 from stemo.network.int8 import FACTS, PARTS, Twin, find_twin, twin_path
 from stemo.network.model import FrameFeatures, Network
 from stemo.network.preprocessing import Preprocessing
@@ -166,6 +166,38 @@ def test_auto_takes_the_twin_where_the_processor_is_made_for_it(
 
     torch.testing.assert_close(average("auto"), average("int8" if able else "onnx"), atol=0, rtol=0)
     assert not torch.equal(average("int8"), average("onnx"))
+
+
+PRECISE = "session.x64quantprecision"
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_products_are_summed_precisely_where_the_processor_would_not(
+    monkeypatch: pytest.MonkeyPatch, able: bool
+) -> None:
+    monkeypatch.setattr("stemo.network.engine.has_instructions", lambda: able)
+    options = session_options(1)
+    if able:
+        with pytest.raises(RuntimeError, match=PRECISE):
+            options.get_session_config_entry(PRECISE)
+    else:
+        assert options.get_session_config_entry(PRECISE) == "1"
+
+
+def test_the_precise_way_reads_to_the_bit_as_a_processor_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not int8.has_instructions():
+        pytest.skip("needs a processor with instructions for 8-bit integers")
+    network, facts = load_weights(SHIPPED)
+    assert isinstance(network, Network)
+    twin = find_twin(SHIPPED, facts)
+    engines = [OnnxEngine(network, twin=twin)]
+    monkeypatch.setattr("stemo.network.engine.has_instructions", lambda: False)
+    engines.append(OnnxEngine(network, twin=twin))
+    torch.manual_seed(5)
+    pictures, landmarks = torch.randn(2, 1, 128, 128), torch.randn(2, 205)
+    clip = FrameFeatures(torch.rand(2, 16, 512), torch.rand(2, 16, 512), torch.randn(2, 16, 128))
+    own, precise = ([*engine.encode_frames(pictures, landmarks), *engine.read_clip(clip)] for engine in engines)
+    assert all(torch.equal(one, other) for one, other in zip(own, precise, strict=True))
 
 
 def test_int8_without_a_twin_says_so(network: Network) -> None:

@@ -47,7 +47,7 @@ class ObjectDetector:
 
     @classmethod
     def create(cls, weights: Path | None = None, *, every: int = 5, background: bool = True) -> ObjectDetector:
-        """A detector with ``weights`` that ultralytics loads (``None``: the published YOLOv8n, found or fetched).
+        """A detector with ``weights`` that ultralytics loads (``None``: the published YOLOv8n).
 
         Raises WeightsError when they are missing or cannot be loaded; the caller may warn and go on without objects.
         """

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from stemo.assets import cache_folder
 from stemo.modes.doctor import Check, Trouble
-from stemo.processors import available_processors
+from stemo.processors import available_processors, container_processors
 
 PYTHON = (3, 11)
 GIB = 1 << 30
@@ -125,7 +125,9 @@ def device() -> str:
     """The processors that this process may use, and the graphics that torch sees."""
     import torch
 
-    found = [f"{available_processors()} of {os.cpu_count()} processors"]
+    count = available_processors()
+    why = " (the container's limit)" if count == container_processors() else ""
+    found = [f"{count} of {os.cpu_count()} processors{why}"]
     if torch.cuda.is_available():
         found += [f"cuda:{place} {torch.cuda.get_device_name(place)}" for place in range(torch.cuda.device_count())]
     else:
@@ -172,7 +174,7 @@ def writable(folder: Path) -> str:
 
 
 def cache() -> str:
-    """Whether the folder of fetched assets can be written to; only what is not installed is ever fetched."""
+    """Whether the folder of fetched assets can be written to, for what is not installed."""
     return writable(cache_folder())
 
 

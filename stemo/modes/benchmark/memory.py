@@ -1,8 +1,8 @@
-"""How much memory this process holds and has held, in MB."""
+"""How much memory this process holds and has held, in MB; NaN where the system does not say (Windows)."""
 
 from __future__ import annotations
 
-import resource
+import math
 import sys
 from pathlib import Path
 
@@ -20,6 +20,11 @@ def memory() -> float:
     return _of_status("VmRSS") or _of_usage()
 
 
+def told_mb(size: float, form: str = ".0f") -> str:
+    """A ``size`` in MB in words; "unknown" for NaN."""
+    return "unknown" if math.isnan(size) else f"{size:{form}} MB"
+
+
 def _of_status(name: str) -> float | None:
     if not STATUS.is_file():
         return None
@@ -28,5 +33,9 @@ def _of_status(name: str) -> float | None:
 
 
 def _of_usage() -> float:
+    try:
+        import resource
+    except ImportError:
+        return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)  # macOS counts bytes, Linux kilobytes

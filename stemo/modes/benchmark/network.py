@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from stemo.errors import ConfigError, StemoError, WeightsError
+from stemo.modes.benchmark.output import Say
 from stemo.network.model import LANDMARK_FEATURES
 from stemo.network.preprocessing import PICTURE_SIZE
 from stemo.network.streaming import Observation, StreamReader
@@ -19,16 +19,20 @@ WARM_UP, REPEATS = 10, 60
 FRAME = 0.04  # seconds from one frame to the next
 
 
-def network_times(recognizer: Recognizer, faces: Sequence[int] = (1, 6)) -> dict[str, dict[int, float]]:
+def network_times(recognizer: Recognizer, say: Say, faces: Sequence[int] = (1, 6)) -> dict[str, dict[int, float]]:
     """Median milliseconds for a new frame, a full buffer behind it: by backend, by number of faces.
 
-    The backends are those that can run this network on this device; the default is first.
+    The backends are those that can run this network on this device, the default first; of the others it is said why
+    they are left out.
     Raises :class:`WeightsError` for an 8-bit twin that is not as it was measured, where the recognizer runs it.
     """
     times = {}
     for backend in ("int8", "onnx", "torch"):
-        with contextlib.suppress(*_hindrances(backend, recognizer)):
+        try:
             reader = recognizer.stream(backend)
+        except _hindrances(backend, recognizer) as error:
+            say(f"{'network:':<14}{backend} is left out: {error}")
+        else:
             times[backend] = {count: _time(reader, count) for count in faces}
     return times
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,8 @@ class Output:
         check_place(self.path, self.overwrite)
 
     def write_facts(self, facts: Mapping[str, Any], say: Say) -> None:
-        """Keep ``facts`` as JSON; as :meth:`write`."""
-        self.write(json.dumps(facts, indent=2) + "\n", say)
+        """Keep ``facts`` as JSON, what is not known (NaN) as null; as :meth:`write`."""
+        self.write(json.dumps(_known(facts), indent=2) + "\n", say)
 
     def write(self, text: str, say: Say) -> None:
         """Write ``text``, and say so. Raises :class:`OutputError` where that cannot be."""
@@ -50,3 +51,12 @@ class Output:
             pending.discard()
             raise failed(self.path, error) from error
         say(f"wrote {pending.commit()}")
+
+
+def _known(value: Any) -> Any:
+    """``value`` with ``None`` for every NaN, which JSON does not know."""
+    if isinstance(value, Mapping):
+        return {name: _known(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

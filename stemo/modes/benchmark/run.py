@@ -11,16 +11,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from stemo.config import RecognitionSettings
 from stemo.modes.benchmark.clips import named_clips, size_of
-from stemo.modes.benchmark.memory import peak_memory
+from stemo.modes.benchmark.memory import peak_memory, told_mb
 from stemo.modes.benchmark.network import network_times
 from stemo.modes.benchmark.output import Output, Say
 from stemo.modes.benchmark.stages import check_length, time_stages, time_whole
 from stemo.modes.video import make_recognizer
 from stemo.network.checkpoint import given_or_shipped
 from stemo.processors import available_processors, share_processors
-from stemo.recognizer import Recognizer
+from stemo.recognizer import Recognizer, choose_device
 from stemo.training.report.recording import SPEED, check_record, record_speed
 
 REPEATS = 3
@@ -44,14 +46,14 @@ def run_benchmark(
         paths = named_clips(clips, folder)
         for path in paths.values():
             check_length(path, settings)
-        facts: dict[str, Any] = {"machine": describe_machine(say)}
+        facts: dict[str, Any] = {"machine": describe_machine(settings, say)}
         recognizer = make_recognizer(settings)
-        facts["network_ms"] = network_times(recognizer)
+        facts["network_ms"] = network_times(recognizer, say)
         for line in _network_lines(facts["network_ms"]):
             say(line)
         facts["clips"] = {name: measure(path, recognizer, settings, folder, say) for name, path in paths.items()}
     facts["peak_memory_mb"] = peak_memory()
-    say(f"{'memory:':<14}peak {facts['peak_memory_mb']:.0f} MB")
+    say(f"{'memory:':<14}peak {told_mb(facts['peak_memory_mb'])}")
     if output:
         output.write_facts(facts, say)
     if record is not None:
@@ -95,20 +97,24 @@ def measure(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, f
     return {"size": size, "stages_ms": stages, "frames_per_second": median, "runs": rates}
 
 
-def describe_machine(say: Say, threads: str | None = None) -> dict[str, str]:
-    """Say what the figures are measured on, and return it; ``threads`` where these are not stemo's own."""
-    found = machine() | ({"threads": threads} if threads else {})
+def describe_machine(settings: RecognitionSettings, say: Say, threads: str | None = None) -> dict[str, str]:
+    """Say what the figures are measured on, and return it; ``threads`` where these are not stemo's own.
+
+    Raises :class:`ConfigError` for a device that is not there.
+    """
+    device = choose_device(settings.device, settings.weights, settings.backend)
+    found = machine(device) | ({"threads": threads} if threads else {})
     for name, value in found.items():
         say(f"{name + ':':<14}{value}")
     return found
 
 
-def machine() -> dict[str, str]:
-    """What the figures were measured on."""
+def machine(device: torch.device) -> dict[str, str]:
+    """What the figures were measured on, the network on ``device``."""
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
     threads = f"{available_processors()} processors for this process of {os.cpu_count()}"
     return {
-        "machine": f"{_processor()}, {platform.system()} {platform.release()}",
+        "machine": f"{_processor()}{_graphics(device)}, {platform.system()} {platform.release()}",
         "threads": f"{threads}; OpenCV, torch and LiteRT 1 each, ONNX Runtime half of them",
         "versions": f"python {platform.python_version()}, {versions}",
     }
@@ -121,6 +127,13 @@ def _processor() -> str:
         if names:
             return names[0]
     return platform.processor() or platform.machine()
+
+
+def _graphics(device: torch.device) -> str:
+    """The name of what the network runs on, where that is no processor."""
+    if device.type == "cuda":
+        return f" and {torch.cuda.get_device_name(device)} ({device})"
+    return "" if device.type == "cpu" else f" and its graphics ({device})"
 
 
 def _version(package: str) -> str:

@@ -19,7 +19,7 @@ from stemo.capture import open_source
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError
 from stemo.modes.benchmark.clips import make_clip
-from stemo.modes.benchmark.memory import memory, peak_memory
+from stemo.modes.benchmark.memory import memory, peak_memory, told_mb
 from stemo.modes.benchmark.output import Output, Say
 from stemo.modes.benchmark.run import describe_machine
 from stemo.modes.video import make_recognizer
@@ -58,7 +58,7 @@ def run_steady(
                 f"frames {frames!r} are too few: expected {length + 2 * window} or more for a clip of {length} "
                 f"(one round to warm up, two windows of {window} to compare), got {frames}."
             )
-        facts: dict[str, Any] = {"machine": describe_machine(say), "clip": clip.name}
+        facts: dict[str, Any] = {"machine": describe_machine(settings, say), "clip": clip.name}
         steady = measure(clip, frames, make_recognizer(settings), folder)
     figures = steady.figures(length, window)
     for line in told(clip, figures):
@@ -153,10 +153,14 @@ def told(clip: Path, figures: dict[str, Any]) -> Iterator[str]:
     frames, window = figures["frames"], figures["window"]
     early, end = figures["peak_memory_mb"].values()
     yield f"{clip.name}, looped to {frames} frames; annotated video, {', '.join(WRITERS)}"
-    yield f"  peak memory   {early:.0f} MB at {EARLY} frames, {end:.0f} MB at {frames}: {end - early:+.1f} MB"
+    yield f"  peak memory   {_course(early, end, frames)}"
     early, end = figures["memory_mb"].values()
-    yield f"  memory        {early:.0f} MB at {EARLY} frames, {end:.0f} MB at {frames}: {end - early:+.1f} MB"
+    yield f"  memory        {_course(early, end, frames)}"
     yield (
         f"  per frame     {figures['first_ms']:.2f} ms in the first {window} (behind one round), "
         f"{figures['last_ms']:.2f} ms in the last {window}: ratio {figures['ratio']:.3f}"
     )
+
+
+def _course(early: float, end: float, frames: int) -> str:
+    return f"{told_mb(early)} at {EARLY} frames, {told_mb(end)} at {frames}: {told_mb(end - early, '+.1f')}"

@@ -31,7 +31,7 @@ def run_throughput(
     """
     engines = {count: choose_engine("local", count) for count in sorted({1, workers})}
     number = max(VIDEOS, workers)
-    facts: dict[str, Any] = {"machine": describe_machine(say), "videos": number}
+    facts: dict[str, Any] = {"machine": describe_machine(settings, say), "videos": number}
     with TemporaryDirectory(prefix="stemo_benchmark_") as name:
         folder = Path(name)
         paths = [path.resolve() for path in chosen_clips(clips, folder)]

@@ -48,7 +48,7 @@ def keep_faces(stills: Sequence[Still], path: Path) -> None:
 def guesses_of_stemo(stills: Sequence[Still], settings: RecognitionSettings) -> list[str]:
     """What stemo reads in the crops, as ``--evaluate`` does."""
     weights = given_or_shipped(settings.weights)
-    reader, facts = open_clips(weights, choose_device(settings.device, weights), settings.backend)
+    reader, facts = open_clips(weights, choose_device(settings.device, weights, settings.backend), settings.backend)
     model = locate("face_landmarker", Path(settings.landmarker) if settings.landmarker else None)
     with LandmarkMemory(still_landmarker(model)) as memory:
         landmarks = memory.features(still.image for still in stills)

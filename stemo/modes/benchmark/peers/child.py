@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+STATUS = Path("/proc/self/status")
+
 
 def main() -> int:
     """Do the job, or answer with the problem."""
@@ -111,11 +113,10 @@ def guess(reader: Any, path: str) -> list[str]:
 
 def peak_memory() -> float | None:
     """The most memory that this process held, in MB; ``None`` where the system does not say."""
-    status = Path("/proc/self/status")
-    if not status.is_file():
+    if not STATUS.is_file():
         return None
-    (peak,) = (line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(peak) / 1024
+    peaks = [line.split()[1] for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(peaks[0]) / 1024 if peaks else None
 
 
 if __name__ == "__main__":

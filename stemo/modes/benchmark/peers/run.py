@@ -53,7 +53,7 @@ def run_peers(request: Request, settings: RecognitionSettings, say: Say) -> int:
     found = installed(request.places)
     data = Path(request.data[0]) if request.data else None
     stills = faces_to_score(data, request.split) if data else []
-    facts: dict[str, Any] = {"machine": _machine(say)}
+    facts: dict[str, Any] = {"machine": _machine(settings, say)}
     tools = [_stemo(settings), *map(_tool, found)]
     with tempfile.TemporaryDirectory(prefix="stemo_benchmark_") as name:
         folder = Path(name)
@@ -112,6 +112,6 @@ def _tool(tool: Installed) -> Tool:
     return Tool(tool.peer.package, tool.version, tool.python, {"reader": str(tool.peer.reader)}, tool.beside)
 
 
-def _machine(say: Say) -> dict[str, str]:
+def _machine(settings: RecognitionSettings, say: Say) -> dict[str, str]:
     threads = f"{available_processors()} processors for each tool, alone at its time; threads as each sets them"
-    return describe_machine(say, threads)
+    return describe_machine(settings, say, threads)

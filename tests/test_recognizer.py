@@ -1,0 +1,163 @@
+"""The library's front door: which device reads, and pictures one after the other, each by itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from stemo.errors import ConfigError
+from stemo.faces.analyzer import FaceAnalyzer
+from stemo.network.streaming import StreamReader
+from stemo.recognizer import Recognizer, choose_device
+from stemo.records import Image, Reading
+
+
+@pytest.fixture
+def graphics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with CUDA, as far as it is asked."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+
+
+# --- which device ---
+
+
+@pytest.mark.usefixtures("graphics")
+@pytest.mark.parametrize(("backend", "device"), [("auto", "cuda"), ("torch", "cuda"), ("onnx", "cpu"), ("int8", "cpu")])
+def test_auto_is_the_processor_for_what_runs_nowhere_else(fresh_weights: Path, backend: str, device: str) -> None:
+    assert choose_device("auto", None, backend) == torch.device(device)
+    assert Recognizer(weights=fresh_weights, backend=backend).device == torch.device(device)
+
+
+@pytest.mark.parametrize(("backend", "device"), [("auto", "mps"), ("onnx", "cpu")])
+def test_apples_graphics_are_left_alone_just_so(monkeypatch: pytest.MonkeyPatch, backend: str, device: str) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert choose_device("auto", None, backend) == torch.device(device)
+
+
+@pytest.mark.usefixtures("graphics")
+def test_graphics_that_were_asked_for_refuse_and_name_both_ways_out(fresh_weights: Path) -> None:
+    with pytest.raises(ConfigError, match="expected device cpu, got cuda") as caught:
+        Recognizer(weights=fresh_weights, device="cuda", backend="onnx").stream("onnx")
+    assert "--device cpu" in str(caught.value)
+    assert "--backend torch" in str(caught.value)
+
+
+@pytest.mark.usefixtures("graphics")
+def test_onnx_reads_beside_graphics_without_a_device_being_named(fresh_weights: Path) -> None:
+    recognizer = Recognizer(weights=fresh_weights, backend="onnx")
+    assert recognizer.engine == "onnx"
+    assert recognizer.stream("onnx").device == torch.device("cpu")
+
+
+# --- single pictures ---
+
+
+class Counted(Recognizer):
+    """Counts what it makes; each analyzer that was closed counts as well."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.streams, self.analyzers, self.closed = 0, 0, 0
+        self.analyzer = partial(self._analyzer, self.analyzer)  # type: ignore[assignment]
+
+    def stream(self, backend: str) -> StreamReader:
+        self.streams += 1
+        return super().stream(backend)
+
+    def _analyzer(self, make: partial[FaceAnalyzer], **given: Any) -> FaceAnalyzer:
+        self.analyzers += 1
+        made = make(**given)
+        close = made.close
+
+        def closing() -> None:
+            self.closed += 1
+            close()
+
+        made.close = closing  # type: ignore[method-assign]
+        return made
+
+
+@pytest.fixture(scope="module")
+def pictures(photo: Image) -> list[Image]:
+    """With a face, without one, of another size with two, and the first again."""
+    face = np.ascontiguousarray(photo[40:440, 700:1280])
+    return [face, np.full((300, 400, 3), 90, np.uint8), photo, face]
+
+
+@pytest.fixture
+def recognizer(fresh_weights: Path) -> Iterator[Counted]:
+    with Counted(weights=fresh_weights, device="cpu") as made:
+        yield made
+
+
+def plain(readings: list[Reading]) -> list[Any]:
+    """Everything that is said of a picture's faces, to the bit."""
+    said = []
+    for reading in readings:
+        assert reading.face is not None
+        face = reading.face
+        arrays = [None if part is None else part.tobytes() for part in (face.landmarks, face.blendshapes)]
+        said.append((reading.frame, reading.time, face.box, face.score, face.track_id, face.pose, *arrays))
+        said.append((reading.raw, reading.smoothed))
+    return said
+
+
+def test_pictures_in_a_row_are_read_as_each_by_itself(
+    recognizer: Counted, pictures: list[Image], fresh_weights: Path
+) -> None:
+    in_a_row = [plain(recognizer.image(picture)) for picture in pictures]
+    assert [len(said) // 2 for said in in_a_row] == [1, 0, 2, 1]
+    assert in_a_row[0] == in_a_row[3]
+    for picture, said in zip(pictures[:3], in_a_row, strict=False):
+        with Recognizer(weights=fresh_weights, device="cpu") as fresh:
+            assert plain(fresh.image(picture)) == said
+            (result,) = fresh.results(_one_frame(picture), overlapped=False)
+            assert plain(list(result.faces)) == said, "the first frame of a stream is read so"
+    assert (recognizer.streams, recognizer.analyzers) == (1, 1)
+
+
+def _one_frame(picture: Image) -> list[Any]:
+    from stemo.records import Frame
+
+    return [Frame(0, 0.0, picture)]
+
+
+def test_closing_frees_and_a_later_picture_begins_anew(recognizer: Counted, pictures: list[Image]) -> None:
+    recognizer.close()
+    before = plain(recognizer.image(pictures[0]))
+    recognizer.close()
+    recognizer.close()
+    assert (recognizer.analyzers, recognizer.closed) == (1, 1)
+    assert plain(recognizer.image(pictures[0])) == before
+    assert (recognizer.analyzers, recognizer.closed) == (2, 1)
+
+
+def test_threads_take_turns(recognizer: Counted, pictures: list[Image]) -> None:
+    said: dict[int, list[Any]] = {}
+
+    def read(place: int) -> None:
+        said[place] = plain(recognizer.image(pictures[place]))
+
+    threads = [threading.Thread(target=read, args=(place,)) for place in range(len(pictures))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(said[place]) // 2 for place in range(len(pictures))] == [1, 0, 2, 1]
+    assert said[0] == said[3]
+    assert recognizer.analyzers == 1
+
+
+def test_a_picture_of_another_layout_is_refused_before_anything_is_made(recognizer: Counted) -> None:
+    with pytest.raises(ConfigError, match="expected uint8"):
+        recognizer.image(np.zeros((3, 20, 20), np.float32))  # type: ignore[arg-type]
+    assert recognizer.analyzers == 0
