@@ -29,6 +29,7 @@ from stemo.network.executorch_file import lowered, open_lowered
 from stemo.network.exported import CPU, beside, open_exported, open_session, open_weights
 from stemo.network.model import FaceNetwork
 from stemo.network.onnx_file import description, in_half, onnx_model, to_bytes
+from stemo.network.preprocessing import TURNS
 from stemo.network.standalone import forms
 from stemo.network.torch_file import open_program, program
 from stemo.recognizer import Recognizer
@@ -61,7 +62,8 @@ def inputs(kind: str, faces: int) -> list[torch.Tensor]:
     landmarks[0] = torch.nan
     cache = torch.randn(faces, 15, 432, generator=generator)
     cache[-1] = torch.nan
-    return [pictures, landmarks, cache] if kind == "step" else [pictures, landmarks]
+    views = torch.randint(0, len(TURNS), shape, generator=generator)
+    return [pictures, landmarks, cache, views] if kind == "step" else [pictures, landmarks, views]
 
 
 @pytest.mark.slow
@@ -171,7 +173,9 @@ def test_stills_and_torch_programs(tmp_path: Path) -> None:
         expected = form.module(pictures)
     path = tmp_path / "still.onnx"
     path.write_bytes(to_bytes(onnx_model(form), description(form, facts, "fp32")))
-    read, features = open_exported(path).step(pictures, torch.zeros(5, 205), torch.zeros(5, 0, 0))
+    read, features = open_exported(path).step(
+        pictures, torch.zeros(5, 205), torch.zeros(5, 0, 0), torch.zeros(5).long()
+    )
     torch.testing.assert_close(read.logits.exp(), expected[0], atol=1e-5, rtol=0)
     assert features.shape == (5, 0)
     (tmp_path / "still.pt2").write_bytes(program(form, description(form, facts, "fp32")))

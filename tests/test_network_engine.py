@@ -8,9 +8,11 @@ import sys
 import pytest
 import torch
 from conftest import ROOT
+from einops import repeat
 
 from stemo.errors import ConfigError
-from stemo.network.engine import OnnxEngine, make_engine
+from stemo.network.checkpoint import SHIPPED, load_weights
+from stemo.network.engine import OnnxEngine, TorchEngine, make_engine
 from stemo.network.export import GRAPHS
 from stemo.network.model import SIZES, FrameFeatures, Network
 from stemo.network.preprocessing import Preprocessing
@@ -70,8 +72,28 @@ def test_every_parameter_reaches_the_graphs() -> None:
 def test_auto_takes_onnx_on_a_processor_and_torch_elsewhere() -> None:
     network = Network()
     assert isinstance(make_engine(network, Preprocessing(), CPU), OnnxEngine)
-    assert isinstance(make_engine(network, Preprocessing(gray=False), CPU), Network)
-    assert isinstance(make_engine(network, Preprocessing(), CPU, "torch"), Network)
+    assert isinstance(make_engine(network, Preprocessing(gray=False), CPU), TorchEngine)
+    assert isinstance(make_engine(network, Preprocessing(), CPU, "torch"), TorchEngine)
+
+
+@pytest.mark.parametrize("architecture", ["stemo", "resnet_se"])
+def test_half_precision_reads_nearly_the_same_and_hands_on_full_precision(architecture: str) -> None:
+    weights = {"stemo": SHIPPED, "resnet_se": SHIPPED.with_name("resnet_se.safetensors")}[architecture]
+    network, facts = load_weights(weights)
+    size = facts.preprocessing.input_size
+    frames, landmarks = torch.randn(3, 1, size, size), torch.randn(3, 205)
+    exact, half = TorchEngine(network, CPU), TorchEngine(network, CPU, torch.float16)
+    with torch.inference_mode():
+        expected, features = (engine.encode_frames(frames, landmarks) for engine in (exact, half))
+        assert all(part.dtype == torch.float32 for part in features)
+        assert any(not torch.equal(one, other) for one, other in zip(expected, features, strict=True))
+        clips = [
+            FrameFeatures(*(repeat(part, "n c -> n t c", t=network.length) for part in parts))
+            for parts in (expected, features)
+        ]
+        one, other = (engine.read_clip(clip) for engine, clip in zip((exact, half), clips, strict=True))
+    torch.testing.assert_close(network.probabilities(other), network.probabilities(one), atol=0.01, rtol=0)
+    torch.testing.assert_close(other.valence, one.valence, atol=0.01, rtol=0)
 
 
 def test_unusable_backends_say_why() -> None:
@@ -79,7 +101,7 @@ def test_unusable_backends_say_why() -> None:
         make_engine(Network(), Preprocessing(), CPU, "tensorrt")
     with pytest.raises(ConfigError, match="another input"):
         make_engine(Network(), Preprocessing(gray=False), CPU, "onnx")
-    with pytest.raises(ConfigError, match="expected device cpu, got cuda"):
+    with pytest.raises(ConfigError, match=r"expected device cpu, got cuda\. Use --device cpu\..*Use --backend torch\."):
         make_engine(Network(), Preprocessing(), torch.device("cuda"), "onnx")
 
 

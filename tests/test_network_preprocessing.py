@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stemo.network.preprocessing import Preprocessing, area_matrix, averaged
+from stemo.network.preprocessing import TURNS, WHOLE, Preprocessing, View, area_matrix, averaged, view_matrices
 
 
 def test_colour_is_read_as_its_luminance() -> None:
@@ -43,10 +43,33 @@ def test_a_picture_is_averaged_alike_alone_and_among_others() -> None:
         assert torch.equal(Preprocessing().fitted(one[None])[0], expected)
 
 
+@pytest.mark.parametrize("view", [WHOLE, *TURNS])
+@pytest.mark.parametrize("side", [224, 128])
+def test_a_view_is_a_part_of_the_picture_made_smaller(view: View, side: int) -> None:
+    values = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0))
+    left_out = 0 if view.skip is None else side // 28
+    start = (view.skip or 0) * left_out
+    part = values[..., start : start + side - left_out, start : start + side - left_out]
+    expected = F.interpolate(part.flip(-1) if view.mirrored else part, (128, 128), mode="area")
+    torch.testing.assert_close(averaged(values, 128, [view]), expected, atol=1e-6, rtol=0)
+
+
+def test_the_turns_hold_both_sides_and_both_corners_and_change_sides_every_time() -> None:
+    assert sorted((view.skip, view.mirrored) for view in TURNS) == [(0, False), (0, True), (1, False), (1, True)]
+    assert all(one.mirrored != other.mirrored for one, other in zip(TURNS, TURNS[1:] + TURNS[:1], strict=True))
+
+
+def test_each_picture_has_its_own_view_whatever_comes_with_it() -> None:
+    pictures = torch.randint(0, 255, (4, 224, 224, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    together = Preprocessing().fitted(pictures, TURNS)
+    for place, view in enumerate(TURNS):
+        assert torch.equal(Preprocessing().fitted(pictures[place : place + 1], [view])[0], together[place])
+
+
 def test_what_is_made_once_serves_training_too() -> None:
-    area_matrix.cache_clear()
+    view_matrices.cache_clear()
     with torch.inference_mode():
-        area_matrix(6, 3)
+        view_matrices(6, 6, 3, WHOLE, torch.device("cpu"))
     values = torch.ones(1, 1, 6, 6, requires_grad=True)
     averaged(values, 3).sum().backward()
     torch.testing.assert_close(values.grad, torch.full((1, 1, 6, 6), 0.25))

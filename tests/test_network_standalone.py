@@ -8,10 +8,11 @@ from test_network_engine import awake
 
 from stemo.network.architectures import build
 from stemo.network.checkpoint import WeightFacts
+from stemo.network.clip_buffer import turns
 from stemo.network.clips import NetworkClips
 from stemo.network.exported import CPU, ExportedNetwork, ExportedStream
 from stemo.network.model import Network
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.preprocessing import TURNS, WHOLE, Preprocessing
 from stemo.network.standalone import PictureInput, feature_widths, forms
 from stemo.network.streaming import Observation, StreamReader, stack_landmarks
 
@@ -49,25 +50,32 @@ def observation(seed: int, track: int = 1) -> Observation:
 )
 def test_pictures_are_prepared_as_everywhere_else(preprocessing: Preprocessing) -> None:
     pictures = torch.stack([observation(seed).picture for seed in range(3)])
-    expected = preprocessing.fitted(pictures)
-    torch.testing.assert_close(PictureInput(preprocessing)(pictures), expected, atol=2e-5, rtol=0)
+    whole = PictureInput(preprocessing, (WHOLE,))(pictures, torch.zeros(1, dtype=torch.int64))
+    torch.testing.assert_close(whole, preprocessing.fitted(pictures), atol=2e-5, rtol=0)
+    chosen = torch.tensor([3, 0, 2])
+    expected = preprocessing.fitted(pictures, [TURNS[view] for view in chosen])
+    torch.testing.assert_close(PictureInput(preprocessing, TURNS)(pictures, chosen), expected, atol=2e-5, rtol=0)
 
 
 def test_the_step_reads_a_stream_of_25_frames_a_second_by_its_own_cache(network: Network) -> None:
     step, clip = forms(network, Preprocessing())
     reader = StreamReader(network, Preprocessing(), CPU, "torch")
     seen = [observation(seed) for seed in range(20)]
-    cache = torch.full((1, 15, sum(feature_widths(network))), torch.nan)
+    blank = torch.full((4, 15, sum(feature_widths(network))), torch.nan)
     read: list[torch.Tensor] = []
     with torch.inference_mode():
+        # a face begins in all views, as its first cache says
+        first = torch.stack([seen[0].picture] * 4), stack_landmarks([seen[0]] * 4)
+        of_views = step.module(*first, blank, torch.arange(4))[-1][:, -1]
+        cache = of_views[turns(16)[:-1]].unsqueeze(0)
         for index, one in enumerate(seen):
-            *read, cache = step.module(one.picture.unsqueeze(0), stack_landmarks([one]), cache)
+            view = torch.tensor([index % 4])
+            *read, cache = step.module(one.picture.unsqueeze(0), stack_landmarks([one]), cache, view)
             ((chances, valence, arousal),) = reader.read([one], index / 25)
             torch.testing.assert_close(read[0][0], torch.tensor(chances), atol=1e-5, rtol=0)
             torch.testing.assert_close(torch.cat(read[1:]), torch.tensor([valence, arousal]), atol=1e-5, rtol=0)
-        whole = clip.module(
-            torch.stack([one.picture for one in seen[-16:]]).unsqueeze(0), stack_landmarks(seen[-16:]).unsqueeze(0)
-        )
+        last = torch.stack([one.picture for one in seen[-16:]]), stack_landmarks(seen[-16:])
+        whole = clip.module(*(part.unsqueeze(0) for part in (*last, torch.arange(4, 20) % 4)))
     for one, other in zip(whole, read, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 

@@ -18,7 +18,7 @@ from stemo.faces.cuts import CutDetector
 from stemo.faces.surveying import Agenda
 from stemo.faces.tracking import Tracker
 from stemo.insight.smoothing import Ema, MovingAverage
-from stemo.network.clip_buffer import ClipBuffer
+from stemo.network.clip_buffer import ClipBuffer, views_at
 from stemo.network.model import FrameFeatures
 from stemo.network.streaming import Observation, StreamReader
 from stemo.output.hud import Hud
@@ -151,8 +151,10 @@ def test_a_state_is_not_changed_by_what_comes_after() -> None:
 @given(seed=seeds, split=st.integers(0, 40))
 def test_a_clip_goes_on_as_it_would_have(seed: int, split: int) -> None:
     def push(buffer: ClipBuffer, seed: int, step: int) -> list[bytes]:
-        parts = (torch.from_numpy(noise(seed, step, size).astype(np.float32)) for size in (5, 3, 0))
-        buffer.push(moment(seed, step), FrameFeatures(*parts))
+        time = moment(seed, step)
+        views = views_at(time, buffer.last, buffer.length)
+        parts = [torch.from_numpy(noise(seed, step, size).astype(np.float32)) for size in (5, 3, 0)]
+        buffer.push(time, views, [FrameFeatures(*(part + view for part in parts)) for view in views])
         return [part.numpy().tobytes() for part in buffer.clip()]
 
     one, other = ClipBuffer(), ClipBuffer()

@@ -15,9 +15,8 @@ from stemo.faces.geometry import BLENDSHAPE_NAMES, FEATURE_SIZE, KEY_POINTS
 from stemo.modes.demo import load_photograph
 from stemo.network.architectures import build
 from stemo.network.checkpoint import SHIPPED, load_weights
-from stemo.network.clip_buffer import mirrored
 from stemo.network.model import FaceNetwork, FrameFeatures, Network, Prediction
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.preprocessing import TURNS, Preprocessing
 from stemo.network.streaming import Observation, read_whole, shown_clip
 from stemo.training.explanation import Explainer, blendshape_scores, grad_cam, point_scores
 
@@ -150,14 +149,15 @@ def _whole_heat(
         kept.append(output)
 
     handle = network.spatial.register_forward_hook(keep)
-    shown, landmarks = shown_clip(faces, times, network.length)
-    clip = rearrange(preprocessing(shown), "t c h w -> 1 t c h w")
+    shown, landmarks, numbers = shown_clip(faces, times, network.length)
+    views = [TURNS[number] for number in numbers]
+    clip = rearrange(preprocessing.fitted(shown, views), "t c h w -> 1 t c h w")
     prediction = network(clip, rearrange(landmarks, "t f -> 1 t f"))
     prediction.logits[0, category].backward()
     handle.remove()
     assert kept[0].grad is not None
     heat = grad_cam(kept[0][-1:], kept[0].grad[-1:])[0]
-    return heat.flip(-1) if mirrored(times[-1]) else heat
+    return heat.flip(-1) if views[-1].mirrored else heat
 
 
 def test_the_network_is_left_as_it_was() -> None:

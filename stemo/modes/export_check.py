@@ -93,14 +93,15 @@ def clip_differences(run: Run, _kind: str, network: FaceNetwork, facts: WeightFa
     """Of every face (n), its last clip read from pixels by both, all in one batch."""
     assert isinstance(network, Network)
     tracks = tracks_of(seen)
-    pictures, landmarks, expected = [], [], []
+    pictures, landmarks, views, expected = [], [], [], []
     for track in tracks:
         shown = shown_clip(track.faces, track.times, network.length)
         pictures.append(shown[0])
         landmarks.append(shown[1])
+        views.append(shown[2])
         read = read_whole(network, facts.preprocessing, track.faces, track.times)
         expected.append(torch.cat([network.probabilities(read)[0], read.valence, read.arousal]))
-    probabilities, valence, arousal = run((torch.stack(pictures), torch.stack(landmarks)))
+    probabilities, valence, arousal = run((torch.stack(pictures), torch.stack(landmarks), torch.tensor(views)))
     got = torch.cat([probabilities, valence.unsqueeze(-1), arousal.unsqueeze(-1)], -1)
     return got.sub(torch.stack(expected)).abs().amax(-1)
 

@@ -1,7 +1,9 @@
-"""The last frames of one face, by time, and which of them are seen mirrored.
+"""The last frames of one face, by time, and in which view each is seen.
 
-A network reads a face and its mirror image a little differently, and both together better than either (test-time
-augmentation). Here that costs nothing: every other 1/25 s a face is seen mirrored, so a clip holds both views of it.
+A network reads a face and its mirror image, or another part of its picture, a little differently, and all together
+better than any (test-time augmentation). Here that costs nothing: from one 1/25 s to the next a face is seen in another
+of its views (``preprocessing.TURNS``), so a clip holds them all. They are counted by face and not by time alone, so
+that no frame rate keeps to the same view.
 """
 
 from __future__ import annotations
@@ -9,20 +11,24 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 
 from stemo.network.model import CLIP_LENGTH, FrameFeatures
+from stemo.network.preprocessing import views_of
 from stemo.records import State
 
 BUFFER_FPS = 25.0
 LONGEST_GAP = 1.0  # seconds without a face after which a buffer starts anew
 
 
-def mirrored(time: float) -> bool:
-    """Whether the frame at ``time`` seconds is seen mirrored."""
-    # an eighth of a place off, so that few frame rates have frames just between two places
-    return math.floor(time * BUFFER_FPS + 0.125) % 2 == 1
+class Sighting(NamedTuple):
+    """A moment in seconds, and the number of the view in which a face was seen then."""
+
+    time: float
+    view: int
 
 
 def begins(last: float | None, time: float) -> bool:
@@ -36,26 +42,32 @@ def gone(last: float, time: float) -> bool:
 
 
 def turns(length: int) -> torch.Tensor:
-    """Which places of a still face are mirrored (1) and which not (0), oldest first: (t), the newest not."""
-    return torch.arange(length - 1, -1, -1) % 2
+    """The number of the view in each place of a still face, oldest first: (t), the newest in the first."""
+    return -torch.arange(length - 1, -1, -1) % len(views_of(length))
 
 
-def views_at(time: float, last: float | None, length: int) -> tuple[bool, ...]:
-    """The views to encode of a face at ``time``, seen at ``last`` before: as it is, mirrored (``True``), or both.
+def views_at(time: float, last: Sighting | None, length: int) -> tuple[int, ...]:
+    """The numbers of the views to encode of a face at ``time``, of which ``last`` was seen before.
 
-    It begins in both, that of the moment first; a network that reads one frame sees it as it is.
+    The next view in every new 1/25 s; a face that begins is seen in all, that of the moment first.
     """
-    if length == 1:
-        return (False,)
-    view = mirrored(time)
-    return (view, not view) if begins(last, time) else (view,)
+    count = len(views_of(length))
+    if last is None or begins(last.time, time):
+        return tuple(range(count))
+    return ((last.view + (_place(last.time) != _place(time))) % count,)
+
+
+def _place(time: float) -> int:
+    """Which 1/25 s a moment lies in."""
+    # an eighth of a place off, so that few frame rates have frames just between two places
+    return math.floor(time * BUFFER_FPS + 0.125)
 
 
 class ClipBuffer:
     """The last frames of one face, by time: 16 places, 1/25 s apart, the newest frame in the last.
 
     Each place holds the frame nearest to its time, so a 60-fps video and a 15-fps camera show the same motion. Places
-    before the first frame repeat it, in both views where both are known.
+    before the first frame repeat it, in all its views where they are known.
     """
 
     def __init__(self, length: int = CLIP_LENGTH, fps: float = BUFFER_FPS) -> None:
@@ -63,20 +75,27 @@ class ClipBuffer:
         self.fps = fps
         self.times: list[float] = []
         self.items: list[FrameFeatures] = []
+        self.view = 0
 
-    def push(self, time: float, features: FrameFeatures, other: FrameFeatures | None = None) -> None:
-        """Add the features of a frame (each (c,)); a step back in time or a long gap empties the buffer first.
+    @property
+    def last(self) -> Sighting | None:
+        """When the face was seen last, and in which view."""
+        return Sighting(self.times[-1], self.view) if self.times else None
 
-        With those of the ``other`` view of the frame the buffer starts anew: all its places show the frame, in turns.
+    def push(self, time: float, views: Sequence[int], features: Sequence[FrameFeatures]) -> None:
+        """Add a frame, the features (each (c,)) of its ``views``; a step back or a long gap empties the buffer first.
+
+        With several views the buffer starts anew: all its places show the frame, in the views in turns.
         """
-        if other is not None or (self.times and begins(self.times[-1], time)):
+        if len(views) > 1 or (self.times and begins(self.times[-1], time)):
             self.times, self.items = [], []
-        if other is not None:
+        if len(views) > 1:
             backs = range(self.length - 1, 0, -1)
             self.times = [time - back / self.fps for back in backs]
-            self.items = [other if back % 2 else features for back in backs]
+            self.items = [features[-back % len(views)] for back in backs]
         self.times.append(time)
-        self.items.append(features)
+        self.items.append(features[0])
+        self.view = views[0]
         self._forget(time - self.length / self.fps)
 
     def clip(self) -> FrameFeatures:
@@ -85,14 +104,15 @@ class ClipBuffer:
         return FrameFeatures(*(torch.stack(parts) for parts in zip(*chosen, strict=True)))
 
     def state(self) -> State:
-        """The frames' times and features, as arrays (t c)."""
+        """The frames' times and features, as arrays (t c), and the last view."""
         parts = zip(*self.items, strict=True)
-        return {"times": list(self.times), "features": [torch.stack(part).cpu().numpy() for part in parts]}
+        features = [torch.stack(part).cpu().numpy() for part in parts]
+        return {"times": list(self.times), "features": features, "view": self.view}
 
     def restore(self, state: State, device: torch.device) -> None:
         """Go on from :meth:`state`, on any device."""
         features = [torch.from_numpy(part).to(device) for part in state["features"]]
-        self.times = list(state["times"])
+        self.times, self.view = list(state["times"]), state["view"]
         self.items = [FrameFeatures(*frame) for frame in zip(*features, strict=True)]
 
     def _forget(self, before: float) -> None:
@@ -108,7 +128,8 @@ def nearest_places(times: Sequence[float], length: int, fps: float) -> list[int]
 
 
 def _nearest(times: Sequence[float], moment: float) -> int:
-    right = bisect.bisect_left(times, moment)
+    """The last of equal times: the newest frame must be in the newest place."""
+    right = bisect.bisect_right(times, moment)
     if right == 0:
         return 0
     if right == len(times):
@@ -116,13 +137,15 @@ def _nearest(times: Sequence[float], moment: float) -> int:
     return right if times[right] - moment < moment - times[right - 1] else right - 1
 
 
-def clip_views(times: Sequence[float], length: int) -> list[tuple[int, bool]]:
-    """What a stream's buffer shows at the last of a face's ``times``: which frame, and whether mirrored, oldest first.
+def clip_views(times: Sequence[float], length: int) -> list[tuple[int, int]]:
+    """What a stream's buffer shows at the last of a face's ``times``: which frame, in which view, oldest first.
 
     The slow and plain way to say what :meth:`ClipBuffer.push` does in a stream.
     """
-    if length == 1:
-        return [(len(times) - 1, False)]
-    before = [(times[0] - back / BUFFER_FPS, 0, mirrored(times[0]) != (back % 2 == 1)) for back in range(1, length)]
-    seen = [*reversed(before), *((time, place, mirrored(time)) for place, time in enumerate(times))]
+    count = len(views_of(length))
+    views = [0]
+    for before, time in pairwise(times):
+        views.append((views[-1] + (_place(before) != _place(time))) % count)
+    begun = [(times[0] - back / BUFFER_FPS, 0, -back % count) for back in range(length - 1, 0, -1)]
+    seen = [*begun, *zip(times, range(len(times)), views, strict=True)]
     return [seen[place][1:] for place in nearest_places([time for time, *_ in seen], length, BUFFER_FPS)]

@@ -10,7 +10,7 @@ from torch import Tensor
 from stemo.network.clip_buffer import turns
 from stemo.network.engine import Engine
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction, calibrated
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.preprocessing import Preprocessing, views_of
 
 
 class ClipReader(Protocol):
@@ -21,7 +21,7 @@ class ClipReader(Protocol):
     def read(self, pictures: Tensor, landmarks: Tensor, places: Tensor) -> Prediction:
         """Frames (n 224 224 3) uint8 and (n 205), and which of them each clip shows (b t), oldest first.
 
-        They are seen as in a stream: every other place mirrored, the newest as it is.
+        They are seen as in a stream: each place in another view.
         """
         ...
 
@@ -44,9 +44,9 @@ class NetworkClips:
     @torch.inference_mode()
     def read(self, pictures: Tensor, landmarks: Tensor, places: Tensor) -> Prediction:
         """As in :class:`ClipReader`; each view of a frame is encoded once."""
-        pictures, landmarks, places = both_views(pictures, landmarks, places)
-        frames = self._preprocessing.fitted(pictures).to(self._device)
-        features = self._engine.encode_frames(frames, landmarks.to(self._device))
+        shown, views, places = seen_in_turns(places)
+        frames = self._preprocessing.fitted(pictures[shown], [views_of(self.length)[view] for view in views])
+        features = self._engine.encode_frames(frames.to(self._device), landmarks[shown].to(self._device))
         places = places.to(self._device)
         return self._engine.read_clip(FrameFeatures(*(part[places] for part in features)))
 
@@ -55,13 +55,11 @@ class NetworkClips:
         return calibrated(prediction.logits, self._temperature)
 
 
-def both_views(pictures: Tensor, landmarks: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What :meth:`ClipReader.read` takes, with the mirror images as frames of their own, shown in every other place.
-
-    A clip of one place is as it was.
+def seen_in_turns(places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which frames clips show (b t), as they are seen in a stream: which frames (n) in which views (n), each pair once,
+    and which of these each clip shows (b t).
     """
     length = places.shape[-1]
-    if length == 1:
-        return pictures, landmarks, places
-    both = torch.cat([pictures, pictures.flip(2)])
-    return both, torch.cat([landmarks, landmarks]), places + len(pictures) * turns(length).to(places.device)
+    count = len(views_of(length))
+    pairs, shown = (places.cpu() * count + turns(length)).unique(return_inverse=True)
+    return pairs // count, pairs % count, shown

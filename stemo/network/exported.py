@@ -15,13 +15,14 @@ from torch import Tensor
 from stemo.errors import ConfigError, WeightsError
 from stemo.network.checkpoint import WeightFacts, check_facts, load_weights, read_weights
 from stemo.network.clip_buffer import ClipBuffer
-from stemo.network.clips import both_views
+from stemo.network.clips import seen_in_turns
 from stemo.network.engine import Run, network_threads, session_options, session_run
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Prediction
 from stemo.network.standalone import PICTURE
 from stemo.network.streaming import Observation, Sight, StreamReader, Values, stack_landmarks
 
 SUFFIX = ".onnx"
+STEP_INPUTS = ("pictures", "landmarks", "cache", "views")
 CPU = torch.device("cpu")
 
 
@@ -33,8 +34,8 @@ class ExportedNetwork:
         self.length = facts.clip_length
         self.unknown = torch.full((width,), torch.nan)  # in a cache: a place that shows the new frame
 
-    def step(self, pictures: Tensor, landmarks: Tensor, cache: Tensor) -> tuple[Prediction, Tensor]:
-        """(b 224 224 3) uint8, (b 205), (b t-1 c) -> the reading, and the new frames' features (b c).
+    def step(self, pictures: Tensor, landmarks: Tensor, cache: Tensor, views: Tensor) -> tuple[Prediction, Tensor]:
+        """(b 224 224 3) uint8, (b 205), (b t-1 c), (b) -> the reading, and the new frames' features (b c).
 
         The logits are those of the calibrated probabilities; the frames' weights are not known (NaN).
         """
@@ -42,20 +43,20 @@ class ExportedNetwork:
             probabilities, valence, arousal = self._run((pictures,))
             features = cache.new_zeros(len(pictures), 0)
         else:
-            probabilities, valence, arousal, new_cache = self._run((pictures, landmarks, cache))
+            probabilities, valence, arousal, new_cache = self._run((pictures, landmarks, cache, views))
             features = new_cache[:, -1]
         weights = torch.full((len(pictures), self.length), torch.nan)
         return Prediction(probabilities.log(), valence, arousal, weights), features
 
     def read(self, pictures: Tensor, landmarks: Tensor, places: Tensor) -> Prediction:
         """As :class:`stemo.network.clips.ClipReader` says."""
-        pictures, landmarks, places = both_views(pictures, landmarks, places)
-        newest = places[:, -1]
+        shown, views, places = seen_in_turns(places)
+        pictures, landmarks, newest = pictures[shown], landmarks[shown], places[:, -1]
         cache = repeat(self.unknown, "c -> n t c", n=len(places), t=self.length - 1)
         if self.length > 1:
             blank = repeat(self.unknown, "c -> n t c", n=len(pictures), t=self.length - 1)
-            cache = self.step(pictures, landmarks, blank)[1][places[:, :-1]]
-        return self.step(pictures[newest], landmarks[newest], cache)[0]
+            cache = self.step(pictures, landmarks, blank, views)[1][places[:, :-1]]
+        return self.step(pictures[newest], landmarks[newest], cache, views[newest])[0]
 
     def probabilities(self, prediction: Prediction) -> Tensor:
         """Calibrated probabilities (b k)."""
@@ -90,11 +91,11 @@ class ExportedStream(StreamReader):
         others = self._others(sights, landmarks)
         buffers = [self.buffers.setdefault(face.track_id, ClipBuffer(self.length)) for face in faces]
         new = _kept(self.network.unknown)
-        for buffer, other in zip(buffers, others, strict=True):
-            buffer.push(time, new, other)
+        for buffer, sight, other in zip(buffers, sights, others, strict=True):
+            buffer.push(time, sight.views, [new, *other])
         cache = torch.stack([buffer.clip().average[:-1] for buffer in buffers])
-        pictures = torch.stack([sight.face.shown(sight.views[0]) for sight in sights])
-        read, features = self.network.step(pictures, landmarks, cache)
+        pictures = torch.stack([face.picture for face in faces])
+        read, features = self.network.step(pictures, landmarks, cache, torch.tensor([s.views[0] for s in sights]))
         for buffer, row in zip(buffers, features, strict=True):
             buffer.items = [_kept(row) if item is new else item for item in buffer.items]
         self._forget(time)
@@ -107,21 +108,24 @@ class ExportedStream(StreamReader):
             )
         )
 
-    def _others(self, sights: Sequence[Sight], landmarks: Tensor) -> list[FrameFeatures | None]:
-        """The features of the second view of each sight, where it has one."""
-        places = [place for place, sight in enumerate(sights) if len(sight.views) > 1]
-        if not places:
-            return [None] * len(sights)
-        pictures = torch.stack([sights[place].face.shown(sights[place].views[1]) for place in places])
-        blank = repeat(self.network.unknown, "c -> n t c", n=len(places), t=self.length - 1)
-        rows = dict(zip(places, self.network.step(pictures, landmarks[places], blank)[1], strict=True))
-        return [_kept(rows[place]) if place in rows else None for place in range(len(sights))]
+    def _others(self, sights: Sequence[Sight], landmarks: Tensor) -> list[list[FrameFeatures]]:
+        """The features of each sight's views but the first."""
+        pairs = [(place, view) for place, sight in enumerate(sights) for view in sight.views[1:]]
+        others: list[list[FrameFeatures]] = [[] for _ in sights]
+        if pairs:
+            places, views = (list(part) for part in zip(*pairs, strict=True))
+            pictures = torch.stack([sights[place].face.picture for place in places])
+            blank = repeat(self.network.unknown, "c -> n t c", n=len(places), t=self.length - 1)
+            rows = self.network.step(pictures, landmarks[places], blank, torch.tensor(views))[1]
+            for place, row in zip(places, rows, strict=True):
+                others[place].append(_kept(row))
+        return others
 
     def warm_up(self) -> None:
         """Read an empty picture, which leaves no trace."""
         cache = repeat(self.network.unknown, "c -> 1 t c", t=self.length - 1)
         landmarks = torch.full((1, LANDMARK_FEATURES), torch.nan)
-        self.network.step(torch.zeros(1, *PICTURE, dtype=torch.uint8), landmarks, cache)
+        self.network.step(torch.zeros(1, *PICTURE, dtype=torch.uint8), landmarks, cache, torch.tensor([0]))
 
 
 def open_weights(path: Path) -> tuple[FaceNetwork | ExportedNetwork, WeightFacts]:
@@ -163,6 +167,12 @@ def open_exported(path: Path) -> ExportedNetwork:
             f"got {f'a {kind}' if kind else 'another ONNX file'}."
         )
     facts = check_facts(path, {**json.loads(described["weights"]), "sha256": sha256}, "its metadata")
+    if kind == "step" and len(session.get_inputs()) != len(STEP_INPUTS):
+        names = ", ".join(given.name for given in session.get_inputs())
+        raise WeightsError(
+            f"weights {str(path)!r} are of another version of stemo: expected the inputs {', '.join(STEP_INPUTS)}, got "
+            f"{names}. Export them again."
+        )
     width = session.get_inputs()[2].shape[-1] if kind == "step" else 0
     return ExportedNetwork(session_run(session), kind, width, facts)
 

@@ -6,6 +6,7 @@ that read each picture by itself the still. Each takes the aligned faces as they
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,15 @@ from torch import Tensor, nn
 from stemo.network.folding import folded
 from stemo.network.frame_network import FrameNetwork
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Network, calibrated
-from stemo.network.preprocessing import LUMINANCE, PICTURE_SIZE, Preprocessing, area_matrix
+from stemo.network.preprocessing import (
+    LUMINANCE,
+    PICTURE_SIZE,
+    TURNS,
+    WHOLE,
+    Preprocessing,
+    View,
+    view_matrices,
+)
 
 PICTURE = (PICTURE_SIZE, PICTURE_SIZE, 3)
 Readings = tuple[Tensor, Tensor, Tensor]  # probabilities (b k), valence (b), arousal (b)
@@ -41,28 +50,33 @@ class PictureInput(nn.Module):
     """:meth:`Preprocessing.fitted` for pictures of 224 pixels, as products with constants that any runtime has."""
 
     colours: Tensor
-    area: Tensor
+    rows: Tensor
+    columns: Tensor
     mean: Tensor
     std: Tensor
 
-    def __init__(self, preprocessing: Preprocessing) -> None:
+    def __init__(self, preprocessing: Preprocessing, views: Sequence[View]) -> None:
         super().__init__()
         gray = preprocessing.gray
         colours = torch.tensor([LUMINANCE]).T if gray else torch.eye(3)
         channels = colours.shape[1]
         mean, std = (torch.tensor(part[:channels]) * 255 for part in (preprocessing.mean, preprocessing.std))
+        sides = (PICTURE_SIZE, PICTURE_SIZE, preprocessing.input_size)
+        matrices = [view_matrices(*sides, view, torch.device("cpu")) for view in views]
+        rows, columns = (rearrange(list(part), "v s p -> v 1 s p") for part in zip(*matrices, strict=True))
         for name, value in {
             "colours": colours,
-            "area": area_matrix(PICTURE_SIZE, preprocessing.input_size),
+            "rows": rows,
+            "columns": rearrange(columns, "v 1 s p -> v 1 p s").contiguous(),
             "mean": rearrange(mean, "c -> c 1 1"),
             "std": rearrange(std, "c -> c 1 1"),
         }.items():
             self.register_buffer(name, value)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """uint8 RGB (n 224 224 3) -> normalised (n c s s), c = 1 for gray."""
+    def forward(self, pictures: Tensor, views: Tensor) -> Tensor:
+        """uint8 RGB (n 224 224 3), the numbers (n) of their views -> normalised (n c s s), c = 1 for gray."""
         values = rearrange(pictures.float() @ self.colours, "n h w c -> n c h w")
-        return (self.area @ values @ self.area.T - self.mean) / self.std
+        return (self.rows[views] @ values @ self.columns[views] - self.mean) / self.std
 
 
 class Step(nn.Module):
@@ -70,16 +84,16 @@ class Step(nn.Module):
 
     def __init__(self, network: Network, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.pictures, self.network = PictureInput(preprocessing), network
+        self.pictures, self.network = PictureInput(preprocessing, TURNS), network
         self.widths = feature_widths(network)
 
-    def forward(self, pictures: Tensor, landmarks: Tensor, cache: Tensor) -> SteppedReadings:
-        """(b 224 224 3) uint8, (b 205), (b t-1 c) -> readings and the next frame's cache (b t-1 c).
+    def forward(self, pictures: Tensor, landmarks: Tensor, cache: Tensor, views: Tensor) -> SteppedReadings:
+        """(b 224 224 3) uint8, (b 205), (b t-1 c), (b) int64 -> readings and the next frame's cache (b t-1 c).
 
         A place of the cache that is NaN shows the new frame, so a stream starts with a cache of NaN.
         """
         # the new frame by itself
-        features = torch.cat(self.network.encode_frames(self.pictures(pictures), landmarks), -1)
+        features = torch.cat(self.network.encode_frames(self.pictures(pictures, views), landmarks), -1)
         newest = rearrange(features, "b c -> b 1 c")
 
         # behind the frames before it
@@ -94,13 +108,13 @@ class WholeClip(nn.Module):
 
     def __init__(self, network: Network, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.pictures, self.network = PictureInput(preprocessing), network
+        self.pictures, self.network = PictureInput(preprocessing, TURNS), network
         self.widths = feature_widths(network)
 
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> Readings:
-        """(b t 224 224 3) uint8, (b t 205), oldest first -> the newest frame's readings."""
+    def forward(self, pictures: Tensor, landmarks: Tensor, views: Tensor) -> Readings:
+        """(b t 224 224 3) uint8, (b t 205), (b t) int64, oldest first -> the newest frame's readings."""
         # every frame by itself
-        frames = self.pictures(rearrange(pictures, "b t h w c -> (b t) h w c"))
+        frames = self.pictures(rearrange(pictures, "b t h w c -> (b t) h w c"), rearrange(views, "b t -> (b t)"))
         features = torch.cat(self.network.encode_frames(frames, rearrange(landmarks, "b t f -> (b t) f")), -1)
 
         # all of them together
@@ -112,11 +126,11 @@ class Still(nn.Module):
 
     def __init__(self, network: FrameNetwork, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.pictures, self.network = PictureInput(preprocessing), network
+        self.pictures, self.network = PictureInput(preprocessing, (WHOLE,)), network
 
     def forward(self, pictures: Tensor) -> Readings:
         """(b 224 224 3) uint8 -> the readings of each."""
-        logits, valence, arousal = self.network(self.pictures(pictures))
+        logits, valence, arousal = self.network(self.pictures(pictures, pictures.new_zeros(1, dtype=torch.int64)))
         return calibrated(logits, self.network.temperature), valence, arousal
 
 
@@ -134,23 +148,38 @@ def forms(network: FaceNetwork, preprocessing: Preprocessing) -> list[Form]:
     before = (
         f"float32 (faces, {length - 1}, {width}): features of the {length - 1} frames before the new one, oldest first "
         "and 1/fps seconds apart; NaN where there was none yet, so a face starts with NaN everywhere. To read as stemo "
-        "does, mirror the pictures of every other call, and fill the first cache of a face with the features of its "
-        "mirror image (the last row of new_cache) and NaN in turns, NaN never last"
+        "does, fill a face's first cache with what its picture gives in each view (the last row of new_cache), in turns"
+    )
+    seen = (
+        f"int64 ({{}}): how a picture is seen, 0 to {len(TURNS) - 1} in turns from one frame of a face to the next "
+        "(parts of it, as it is and mirrored; it is cut and mirrored inside)"
     )
     return [
         Form(
             "step",
             Step(network, preprocessing),
-            {"pictures": _picture("faces"), "landmarks": _landmarks("faces"), "cache": before},
+            {
+                "pictures": _picture("faces"),
+                "landmarks": _landmarks("faces"),
+                "cache": before,
+                "views": seen.format("faces,"),
+            },
             {**outputs, "new_cache": f"float32 (faces, {length - 1}, {width}): the cache for the next frame"},
-            (faces, known, cache),
+            (faces, known, cache, torch.tensor([0, 1])),
         ),
         Form(
             "clip",
             WholeClip(network, preprocessing),
-            {"pictures": _picture(f"clips, {length}"), "landmarks": _landmarks(f"clips, {length}")},
+            {
+                "pictures": _picture(f"clips, {length}"),
+                "landmarks": _landmarks(f"clips, {length}"),
+                "views": seen.format(f"clips, {length}"),
+            },
             outputs,
-            tuple(repeat(part, "b ... -> b t ...", t=length).contiguous() for part in (faces, known)),
+            tuple(
+                repeat(part, "b ... -> b t ...", t=length).contiguous()
+                for part in (faces, known, torch.zeros(2).long())
+            ),
         ),
     ]
 

@@ -12,7 +12,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from stemo.network.clip_buffer import ClipBuffer, clip_views, gone, views_at
+from stemo.network.clip_buffer import ClipBuffer, Sighting, clip_views, gone, views_at
 from stemo.network.engine import make_engine
 from stemo.network.int8 import Twin
 from stemo.network.model import (
@@ -23,7 +23,7 @@ from stemo.network.model import (
     Prediction,
     calibrated,
 )
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.preprocessing import Preprocessing, views_of
 from stemo.records import State
 
 Values = tuple[list[float], float, float]  # probabilities, valence, arousal
@@ -37,23 +37,19 @@ class Observation:
     picture: Tensor
     landmarks: Tensor | None
 
-    def shown(self, mirrored: bool) -> Tensor:
-        """The picture, as it is or ``mirrored``."""
-        return self.picture.flip(1) if mirrored else self.picture
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """A face of a frame, and the views of it that are needed: its picture as it is, mirrored (``True``), or both."""
+    """A face of a frame, and the numbers of the views of it that are needed."""
 
     face: Observation
-    views: tuple[bool, ...]
+    views: tuple[int, ...]
 
 
 class StreamReader:
     """Reads every face of a stream with one network pass per frame and face, batched over the faces of a frame.
 
-    Every other 1/25 s a face is seen mirrored, and one that begins in both ways.
+    Every 1/25 s a face is seen in another of its views, and one that begins in all.
     """
 
     def __init__(
@@ -78,12 +74,14 @@ class StreamReader:
     @torch.inference_mode()
     def read_all(self, frames: Sequence[tuple[Sequence[Observation], float]]) -> list[list[Values]]:
         """:meth:`read` for frames in a row, all their faces in one batch."""
-        features = iter(self._encode(self._sights(frames)))
+        sights = self._sights(frames)
+        encoded = iter(zip(sights, self._encode(sights), strict=True))
         clips = []
         for faces, time in frames:
             for face in faces:
                 buffer = self.buffers.setdefault(face.track_id, ClipBuffer(self.length))
-                buffer.push(time, *next(features))
+                sight, features = next(encoded)
+                buffer.push(time, sight.views, features)
                 clips.append(buffer.clip())
             self._forget(time)
         values = iter(self._read_clips(clips))
@@ -94,7 +92,7 @@ class StreamReader:
         """Read an empty picture, which leaves no trace: the first call of an engine is its slowest."""
         size = self.preprocessing.input_size
         face = Observation(0, torch.zeros(size, size, 3, dtype=torch.uint8), None)
-        ((features,),) = self._encode([Sight(face, (False,))])
+        ((features,),) = self._encode([Sight(face, (0,))])
         self._read_clips([FrameFeatures(*(repeat(part, "c -> t c", t=self.length) for part in features))])
 
     def state(self) -> State:
@@ -109,25 +107,24 @@ class StreamReader:
 
     def _sights(self, frames: Sequence[tuple[Sequence[Observation], float]]) -> list[Sight]:
         """Every face of every frame, in its order."""
-        last = {track: buffer.times[-1] for track, buffer in self.buffers.items()}
+        last = {track: buffer.last for track, buffer in self.buffers.items()}
         sights = []
         for faces, time in frames:
             for face in faces:
                 sights.append(Sight(face, views_at(time, last.get(face.track_id), self.length)))
-                last[face.track_id] = time
-            last = {track: seen for track, seen in last.items() if not gone(seen, time)}
+                last[face.track_id] = Sighting(time, sights[-1].views[0])
+            last = {track: seen for track, seen in last.items() if seen and not gone(seen.time, time)}
         return sights
 
     def _encode(self, sights: Sequence[Sight]) -> list[tuple[FrameFeatures, ...]]:
         """The features of each view of each sight, each part (c,)."""
         if not sights:
             return []
-        pictures = torch.stack([sight.face.picture for sight in sights]).to(self.device)
-        frames = self.preprocessing.fitted(pictures)
-        views = [(place, view) for place, sight in enumerate(sights) for view in sight.views]
-        shown = torch.stack([frames[place].flip(-1) if view else frames[place] for place, view in views])
-        landmarks = stack_landmarks([sights[place].face for place, _ in views]).to(self.device)
-        parts = zip(*self.engine.encode_frames(shown, landmarks), strict=True)
+        faces = [sight.face for sight in sights for _ in sight.views]
+        views = [views_of(self.length)[view] for sight in sights for view in sight.views]
+        pictures = torch.stack([face.picture for face in faces]).to(self.device)
+        frames, landmarks = self.preprocessing.fitted(pictures, views), stack_landmarks(faces).to(self.device)
+        parts = zip(*self.engine.encode_frames(frames, landmarks), strict=True)
         return [tuple(FrameFeatures(*next(parts)) for _ in sight.views) for sight in sights]
 
     def _read_clips(self, clips: Sequence[FrameFeatures]) -> list[Values]:
@@ -135,8 +132,11 @@ class StreamReader:
         if not clips:
             return []
         prediction = self.engine.read_clip(FrameFeatures(*(torch.stack(parts) for parts in zip(*clips, strict=True))))
-        probabilities = calibrated(prediction.logits, self.temperature).tolist()
-        return list(zip(probabilities, prediction.valence.tolist(), prediction.arousal.tolist(), strict=True))
+        # one copy to the host for all
+        probabilities = calibrated(prediction.logits, self.temperature)
+        affect = torch.stack([prediction.valence, prediction.arousal], -1)
+        rows = torch.cat([probabilities, affect], -1).tolist()
+        return [(probabilities, valence, arousal) for *probabilities, valence, arousal in rows]
 
     def _forget(self, time: float) -> None:
         stale = [key for key, buffer in self.buffers.items() if gone(buffer.times[-1], time)]
@@ -150,12 +150,16 @@ def stack_landmarks(faces: Sequence[Observation]) -> Tensor:
     return torch.stack([none if face.landmarks is None else face.landmarks for face in faces])
 
 
-def shown_clip(faces: Sequence[Observation], times: Sequence[float], length: int) -> tuple[Tensor, Tensor]:
-    """What a stream shows its network at the last of one face's frames: (t 224 224 3) uint8 and (t 205)."""
+def shown_clip(
+    faces: Sequence[Observation], times: Sequence[float], length: int
+) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+    """What a stream shows its network at the last of one face's frames, oldest first.
+
+    The pictures (t 224 224 3) uint8, the landmarks (t 205), and the number of the view in which each is seen.
+    """
     places, views = zip(*clip_views(times, length), strict=True)
     chosen = [faces[place] for place in places]
-    pictures = [face.shown(view) for face, view in zip(chosen, views, strict=True)]
-    return torch.stack(pictures), stack_landmarks(chosen)
+    return torch.stack([face.picture for face in chosen]), stack_landmarks(chosen), views
 
 
 @torch.inference_mode()
@@ -163,6 +167,7 @@ def read_whole(
     network: Network, preprocessing: Preprocessing, faces: Sequence[Observation], times: Sequence[float]
 ) -> Prediction:
     """One face's frames from the first to the newest -> the newest frame's prediction, all from pixels."""
-    pictures, landmarks = shown_clip(faces, times, network.length)
-    clip = rearrange(preprocessing.fitted(pictures), "t c h w -> 1 t c h w")
+    pictures, landmarks, numbers = shown_clip(faces, times, network.length)
+    views = [views_of(network.length)[number] for number in numbers]
+    clip = rearrange(preprocessing.fitted(pictures, views), "t c h w -> 1 t c h w")
     return network.eval()(clip, rearrange(landmarks, "t f -> 1 t f"))

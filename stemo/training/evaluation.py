@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from stemo.config import did_you_mean
 from stemo.errors import DataError
 from stemo.network.clips import ClipReader, NetworkClips
 from stemo.network.model import FaceNetwork, Network, Prediction
-from stemo.network.preprocessing import PICTURE_SIZE, Preprocessing
+from stemo.network.preprocessing import PICTURE_SIZE, Preprocessing, views_of
 from stemo.records import EMOTIONS, Image
 from stemo.training.datasets import Still
 from stemo.training.feature_bank import FeatureBank
@@ -22,6 +23,12 @@ from stemo.training.metrics import CategoryReadings, CategoryScore
 from stemo.training.pictures import fit
 from stemo.training.report import calibration
 from stemo.training.report.evaluation import Evaluation
+
+PEOPLE = {  # columns that say what kind of people the faces are of
+    *("gender", "sex", "age", "age_group", "age_range", "ethnicity", "ethnic_group", "race", "skin_tone", "skin_type"),
+    *("skin_colour", "skin_color", "fitzpatrick", "fitzpatrick_type", "region", "nationality", "culture"),
+}
+MOST_GROUPS = 12  # that a table shows unasked: more are numbers rather than groups
 
 
 @torch.inference_mode()
@@ -33,12 +40,12 @@ def still_bank(
     device: torch.device,
     batch: int = 64,
 ) -> FeatureBank:
-    """Features of each still exactly as at run time: as it is and mirrored, resized as there, full precision."""
+    """Features of each still exactly as at run time: in every view, resized as there, full precision."""
     network.eval().to(device)
     average, maximum = [], []
     for _, pictures in _batches(stills, batch):
-        frames = preprocessing.fitted(pictures).to(device)
-        parts = [network.encode_pictures(view) for view in (frames, frames.flip(-1))]
+        views = [preprocessing.fitted(pictures, [view] * len(pictures)) for view in views_of(network.length)]
+        parts = [network.encode_pictures(view.to(device)) for view in views]
         average.append(rearrange([part[0].cpu() for part in parts], "v n c -> n v c"))
         maximum.append(rearrange([part[1].cpu() for part in parts], "v n c -> n v c"))
     return FeatureBank(torch.cat(average), torch.cat(maximum), torch.from_numpy(np.array(landmarks)))
@@ -57,7 +64,7 @@ def predict_stills(
 
 
 def read_stills(reader: ClipReader, stills: Sequence[Still], landmarks: np.ndarray, batch: int = 64) -> Prediction:
-    """Read stills as ``Recognizer.image`` does: the picture and its mirror image in turns through the buffer."""
+    """Read stills as ``Recognizer.image`` does: the picture in all its views in turns through the buffer."""
     found = []
     for where, pictures in _batches(stills, batch):
         known = torch.from_numpy(np.array(landmarks[where]))
@@ -159,7 +166,8 @@ class Pictures(Sequence[Image]):
 
 
 def groups_of(stills: Sequence[Still], columns: Sequence[str]) -> dict[str, list[str]]:
-    """The group of every still by each of ``columns``, and by ``split`` where there are several splits.
+    """The group of every still by each of ``columns``, by those of :data:`PEOPLE`, and by ``split`` where there are
+    several splits.
 
     Besides the columns of ``labels.csv`` every layout has ``split`` and ``subject``. Raises :class:`DataError` for a
     column that is none of them.
@@ -171,9 +179,20 @@ def groups_of(stills: Sequence[Still], columns: Sequence[str]) -> dict[str, list
                 f"groups {column!r} is no column of the data: expected one of {', '.join(known)}, got {column!r}."
                 f"{did_you_mean(column, known)}"
             )
-    groups = {column: [_group(still, column) for still in stills] for column in columns}
+    chosen = dict.fromkeys([*columns, *_telling(stills)])
+    groups = {column: [_group(still, column) for still in stills] for column in chosen}
     splits = [still.split for still in stills]
     return groups if len(set(splits)) < 2 or splits in groups.values() else {**groups, "split": splits}
+
+
+def _telling(stills: Sequence[Still]) -> list[str]:
+    """The columns of :data:`PEOPLE`, however spelt, that make a few groups."""
+    values: dict[str, set[str]] = {}
+    for still in stills:
+        for column, value in still.groups.items():
+            if value and re.sub(r"[\W_]+", "_", column.strip().lower()) in PEOPLE:
+                values.setdefault(column, set()).add(value)
+    return [column for column, found in values.items() if 2 <= len(found) <= MOST_GROUPS]
 
 
 def _group(still: Still, column: str) -> str:

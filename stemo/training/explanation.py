@@ -11,6 +11,7 @@ Frames come one after the other, as in use, and each is encoded once: memory doe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from stemo.faces.geometry import BLENDSHAPES, KEY_POINTS
 from stemo.network.clip_buffer import ClipBuffer, gone, views_at
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
-from stemo.network.preprocessing import Preprocessing
+from stemo.network.preprocessing import Preprocessing, View, views_of
 from stemo.network.streaming import Observation, stack_landmarks
 
 
@@ -40,11 +41,11 @@ class Explanation(NamedTuple):
 class Look:
     """One face at one moment as the network saw it, ready to be asked about any category.
 
-    ``maps`` (v c h w) are the last feature maps of its ``views``: as it is, mirrored (``True``), or both.
+    ``maps`` (v c h w) are the last feature maps of its ``views``.
     """
 
     def __init__(
-        self, prediction: Prediction, maps: Tensor, views: tuple[bool, ...], landmarks: Tensor, average: Tensor
+        self, prediction: Prediction, maps: Tensor, views: Sequence[View], landmarks: Tensor, average: Tensor
     ) -> None:
         self.prediction = prediction
         self._maps, self._views, self._landmarks, self._average = maps, views, landmarks, average
@@ -64,7 +65,8 @@ class Look:
     def _heat(self, gradients: Tensor) -> Tensor:
         """The views' heat laid on each other (h w), in [0, 1]."""
         seen = zip(grad_cam(self._maps, gradients), self._views, strict=True)
-        heat = reduce([view.flip(-1) if mirrored else view for view, mirrored in seen], "v h w -> h w", "sum")
+        # where a view begins, a third of a map's cell further at most, moves nothing
+        heat = reduce([heat.flip(-1) if view.mirrored else heat for heat, view in seen], "v h w -> h w", "sum")
         return heat / heat.max().clamp(min=1e-12)
 
 
@@ -79,12 +81,13 @@ class Explainer:
     def look(self, face: Observation, time: float) -> Look:
         """The face of the frame at ``time`` seconds; the faces of one track must come in order."""
         buffer = self._buffer(face.track_id, time)
-        views = views_at(time, buffer.times[-1] if buffer.times else None, self._network.length)
-        picture = self._preprocessing.fitted(rearrange(face.picture.to(self._device), "h w c -> 1 h w c"))
-        pictures = torch.cat([picture.flip(-1) if view else picture for view in views])
+        numbers = views_at(time, buffer.last, self._network.length)
+        views = [views_of(self._network.length)[number] for number in numbers]
+        picture = repeat(face.picture.to(self._device), "h w c -> v h w c", v=len(views))
+        pictures = self._preprocessing.fitted(picture, views)
         landmarks = stack_landmarks([face]).to(self._device).requires_grad_()
         features, maps = encode_with_maps(self._network, pictures, repeat(landmarks, "1 f -> v f", v=len(views)))
-        buffer.push(time, *(FrameFeatures(*parts) for parts in zip(*features, strict=True)))
+        buffer.push(time, numbers, [FrameFeatures(*parts) for parts in zip(*features, strict=True)])
         clip = FrameFeatures(*(rearrange(part, "t c -> 1 t c") for part in buffer.clip()))
         # only the newest frame is asked about; the others need no graph
         buffer.items = [FrameFeatures(*(part.detach() for part in item)) for item in buffer.items]
