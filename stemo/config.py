@@ -39,6 +39,8 @@ class RecognitionSettings:
 class TrainingSettings:
     """How the network is trained; ``epochs`` are those of the spatial stage, the longest.
 
+    ``schedule``, ``optimiser`` and ``patience``, the epochs without gain before stopping, hold for every stage. ``lr``
+    and ``weight_decay`` are those of the spatial stage; the joint one has a tenth of the rate, the clip stage its own.
     ``start_from`` names weights to go on from, or "face_identity"; ``frozen`` blocks of the spatial stream stay as they
     are; readings of the ``teachers`` replace ``teacher_share`` of the votes, and in the clip stage those of the spatial
     stream itself replace ``clip_teacher_share`` of what is then left.
@@ -127,6 +129,12 @@ def load_settings(path: Path | None = None, flags: Mapping[str, Mapping[str, Any
     return Settings(recognition, training)
 
 
+def check_training(key: str, value: float) -> None:
+    """Raise :class:`ConfigError` for a ``value`` out of the range of the training's setting ``key``."""
+    if fault := _fault(key, value):
+        raise ConfigError(f"{fault}.")
+
+
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """`` Did you mean X?``, or nothing where no known name is near."""
     near = difflib.get_close_matches(name, known, 1)
@@ -172,12 +180,13 @@ def _section(kind: type[Section], raw: Any, flags: Mapping[str, Any], faults: li
 
 def _out_of_range(training: TrainingSettings) -> list[str]:
     """What is wrong with numbers that would stop a training, perhaps only after hours."""
-    given = [(key, getattr(training, key), *known) for key, known in TRAINING_RANGES.items()]
-    return [
-        f"{key} {value!r} is out of range: expected {words}, got {value!r}"
-        for key, value, words, fits in given
-        if not fits(value)
-    ]
+    return [fault for key in TRAINING_RANGES if (fault := _fault(key, getattr(training, key)))]
+
+
+def _fault(key: str, value: float) -> str:
+    """What is wrong with the training's number ``key``; empty where nothing is."""
+    words, fits = TRAINING_RANGES[key]
+    return "" if fits(value) else f"{key} {value!r} is out of range: expected {words}, got {value!r}"
 
 
 _MISFIT = object()

@@ -148,6 +148,17 @@ def test_a_cache_that_cannot_be_made_is_one_line(here: Path) -> None:
         landmark_cache([draw("Happy", np.random.default_rng(0))], here / "cache", "train")
 
 
+@pytest.mark.parametrize("changes", [{"epochs": 1, "clip_epochs": 1}, {"architecture": "resnet_se"}])
+def test_a_training_that_diverges_is_one_line_and_leaves_no_weights(
+    capsys: pytest.CaptureFixture[str], changes: dict[str, Any]
+) -> None:
+    assert train(lr=1e30, **{"size": "base" if "architecture" in changes else "tiny"}, **changes) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: training diverged at epoch 1 of stage spatial: expected finite loss, ")
+    assert error.count("\n") == 1
+    assert not list(Path("runs").rglob("*.safetensors"))
+
+
 def test_the_default_replaces_nothing() -> None:
     from stemo.config import TrainingSettings
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
 from stemo.errors import WeightsError
-from stemo.network.checkpoint import WeightFacts, load_weights, save_weights
+from stemo.network.checkpoint import WeightFacts, load_weights, read_weights, save_weights
 from stemo.network.model import Network
 
 
@@ -44,6 +46,32 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     torch.save(Network().state_dict(), path)
     with pytest.raises(WeightsError, match="pickle"):
         load_weights(path)
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x0580, 0x4B50])
+def test_weights_whose_length_looks_like_a_pickles_beginning_are_none(tmp_path: Path, length: int) -> None:
+    header = b"{}".ljust(length)
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + header)
+    assert read_weights(path).startswith((b"\x80", b"PK"))
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_plain_pickle_is_refused(tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(pickle.dumps({"weights": [1.0] * 99}, protocol))
+    with pytest.raises(WeightsError, match="are a pickle"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e6])
+def test_weights_that_the_file_cannot_hold_are_not_written(tmp_path: Path, value: float) -> None:
+    network = Network(size="tiny")
+    with torch.no_grad():
+        network.get_parameter("heads.category.4.bias")[0] = value
+    with pytest.raises(WeightsError, match=r"cannot be kept: expected finite numbers .* got others in heads\.category"):
+        save_weights(tmp_path / "w.safetensors", network, WeightFacts(size="tiny"))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

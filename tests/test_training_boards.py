@@ -57,6 +57,7 @@ def test_figures_of_each_class(tmp_path: Path) -> None:
     assert scalars(events) == {
         "clip/valid_accuracy": [(3, 0.6)],
         "clip/valid_macro_recall": [(3, 0.6667)],
+        "clip/valid_loss": [(3, 0.6186)],
         "clip/recall/A": [(3, 1.0)],
         "clip/recall/B": [(3, 0.3333)],
         "clip/precision/A": [(3, 0.6667)],
@@ -89,7 +90,7 @@ def test_the_confusion_is_a_picture_of_every_epoch(tmp_path: Path) -> None:
     assert (picture[..., 2].astype(int) - picture[..., 0] > 80).mean() > 0.02  # the blue of a full cell
 
 
-def test_a_network_that_diverged_does_not_stop_its_training(tmp_path: Path) -> None:
+def test_readings_that_are_not_finite_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
     lost = CategoryReadings(TRUTH, np.full_like(PROBABILITIES, np.nan), READINGS.labels)
     values = torch.tensor([np.nan, np.inf])
     events = shown(
@@ -114,14 +115,18 @@ def test_an_epoch(tmp_path: Path) -> None:
     said: list[str] = []
     board = TensorBoard(tmp_path, said.append)
     network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
-    show_epoch(board, "clip", Epoch(0.5, torch.tensor([1.0, 3.0]), 1e-3, 40.0), network, 2)
+    show_epoch(board, "clip", Epoch(0.5, 0.25, torch.tensor([1.0, 3.0]), 1e-3, 40.0), network, 2)
+    show_epoch(board, "rated", Epoch(0.5, None, torch.ones(1), 1e-3, 40.0), network, 2)
     board.close()
     events = found(tmp_path)
-    figures = {"loss": 0.5, "lr": 1e-3, "faces_per_second": 40.0, "gradient_norm": 2.0}
-    assert scalars(events) == {f"clip/{name}": [(2, value)] for name, value in figures.items()}
-    counts = {tag: events.Histograms(tag)[0].histogram_value.num for tag in events.Tags()["histograms"]}
+    figures = {"loss": 0.5, "train_accuracy": 0.25, "lr": 1e-3, "faces_per_second": 40.0, "gradient_norm": 2.0}
+    shown_of = {tag: values for tag, values in scalars(events).items() if tag.startswith("clip/")}
+    assert shown_of == {f"clip/{name}": [(2, value)] for name, value in figures.items()}
+    assert "rated/train_accuracy" not in scalars(events)  # no face had a category
+    tags = [tag for tag in events.Tags()["histograms"] if tag.startswith("clip/")]
+    counts = {tag: events.Histograms(tag)[0].histogram_value.num for tag in tags}
     assert counts == {"clip/gradient_norms": 2, "clip/weights/0": 6, "clip/weights/2": 3}
-    assert said == ["epoch 2  clip/loss 0.5000"]
+    assert said == ["epoch 2  clip/loss 0.5000", "epoch 2  rated/loss 0.5000"]
 
 
 def test_main_parts_hold_all_weights() -> None:
@@ -222,6 +227,8 @@ def test_a_run_shows_all_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert [event.step for event in events.Scalars(f"{stage}/recall/{label}")] == steps
             assert [event.step for event in events.Tensors(f"{number}_{stage}/precision_recall/{label}")] == steps
         assert {f"{stage}/loss", f"{stage}/gradient_norm", f"{stage}/faces_per_second"} <= set(tags["scalars"])
+        assert [event.step for event in events.Scalars(f"{stage}/valid_loss")] == steps
+        assert [event.step for event in events.Scalars(f"{stage}/train_accuracy")] == [step for step in steps if step]
         assert f"{stage}/gradient_norms" in tags["histograms"]
     assert {"spatial/weights/head", "clip/weights/fusion", "joint/weights/spatial"} <= set(tags["histograms"])
     assert {"samples", "clips", "final/confusion"} <= set(tags["images"])

@@ -59,6 +59,16 @@ def test_readings_are_kept_and_used_again(teacher: Path, tmp_path: Path) -> None
     np.testing.assert_allclose(second[0].distribution, np.roll(first[0].distribution, 1))
 
 
+def test_processes_at_the_same_teacher_do_not_meet(teacher: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    soften(stills(), [teacher], 0.5, EMOTIONS, cache, CPU)
+    (kept,) = cache.iterdir()
+    kept.unlink()
+    Path(f"{kept}.part").mkdir()  # another process, half-way
+    soften(stills(), [teacher], 0.5, EMOTIONS, cache, CPU)
+    assert sorted(path.name for path in cache.iterdir()) == [kept.name, f"{kept.name}.part"]
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.5])
 def test_a_share_out_of_range_is_refused(teacher: Path, tmp_path: Path, share: float) -> None:
     with pytest.raises(ConfigError, match="expected 0 to 1"):
@@ -72,8 +82,10 @@ def test_a_teacher_of_other_categories_is_refused(teacher: Path, tmp_path: Path)
 
 def test_training_goes_on_from_weights_with_a_new_last_layer(teacher: Path) -> None:
     network = build("resnet_se", classes=3)
-    fresh, _ = adopt(network, teacher)
+    adopted = adopt(network, teacher, ("a", "b", "c"))
+    fresh = adopted.fresh
     assert sorted(fresh) == ["head.category.bias", "head.category.weight"]
+    assert adopted.new == ("a", "b", "c")
     given = load_weights(teacher)[0].state_dict()
     for name, value in network.state_dict().items():
         assert name in fresh or torch.equal(value, given[name])
@@ -81,4 +93,4 @@ def test_training_goes_on_from_weights_with_a_new_last_layer(teacher: Path) -> N
 
 def test_weights_of_another_architecture_are_refused(teacher: Path) -> None:
     with pytest.raises(WeightsError, match="do not fit the network to train"):
-        adopt(build("stemo", "tiny"), teacher)
+        adopt(build("stemo", "tiny"), teacher, EMOTIONS)

@@ -14,6 +14,7 @@ from conftest import ROOT
 from torch import distributed
 
 from stemo.config import TrainingSettings
+from stemo.errors import ConfigError
 from stemo.training.distributed import World
 from stemo.training.run import _train
 
@@ -91,8 +92,16 @@ def test_one_process_agrees_with_itself() -> None:
     norm = torch.nn.BatchNorm2d(2)
     World().agree_on_buffers(norm)
     assert World().agreed(0.3, torch.device("cpu")) == 0.3
+    assert [World().any(value, torch.device("cpu")) for value in (True, False)] == [True, False]
     assert norm.running_var is not None
     assert norm.running_var.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("batch", [99, 128])
+def test_a_batch_too_small_for_the_processes_is_one_line(tmp_path: Path, batch: int) -> None:
+    settings = TrainingSettings(data=("made",), name="r", size="tiny", landmarks=False, batch=batch)
+    with pytest.raises(ConfigError, match=r"^batch \d+ is too small for 100 processes: expected [^\n]*nproc-per-node"):
+        _train(settings, tmp_path, torch.device("cpu"), World(0, 100), lambda _: None)
 
 
 def test_shares_are_equal_and_whole() -> None:

@@ -48,6 +48,8 @@ RUN = [
     curve("spatial", "loss", 3),
     curve("spatial", "recall/Happy", 3),
     curve("clip", "loss", 2),
+    curve("clip", "valid_loss", 2),
+    curve("clip", "train_accuracy", 2),
     curve("clip", "valid_accuracy", 2),
     curve("", "temperature", 1),
 ]
@@ -60,8 +62,8 @@ def test_stages_begin_where_the_one_before_ended() -> None:
 def test_quantities_share_panels() -> None:
     panels = {title: [f"{curve.stage}/{curve.quantity}" for curve in drawn] for title, drawn in panels_of(RUN).items()}
     assert panels == {
-        "loss": ["spatial/loss", "clip/loss"],
-        "validation": ["clip/valid_accuracy"],
+        "loss": ["spatial/loss", "clip/loss", "clip/valid_loss"],
+        "accuracy": ["clip/train_accuracy", "clip/valid_accuracy"],
         "recall of each class": ["spatial/recall/Happy"],
         "temperature": ["/temperature"],
     }

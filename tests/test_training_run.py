@@ -18,6 +18,7 @@ from stemo.config import TrainingSettings
 from stemo.errors import OutputError
 from stemo.network.architectures import build
 from stemo.network.checkpoint import WeightFacts, save_weights
+from stemo.network.clip_buffer import turns
 from stemo.network.model import LANDMARK_FEATURES, Network
 from stemo.records import EMOTIONS, Image
 from stemo.training.boards import TensorBoard
@@ -43,7 +44,12 @@ def unknown(stills: list[Still]) -> np.ndarray:
 
 
 def banked(network: Network, stills: list[Still]) -> FeatureBank:
-    return build_bank(network, Pictures(stills), unknown(stills), 2, 32, STILL, CPU)
+    return build_bank(network, Pictures(stills), unknown(stills), views(network), 32, STILL, CPU)
+
+
+def views(network: Network) -> int:
+    """In how many views a face is seen."""
+    return int(turns(network.length).max()) + 1
 
 
 def spatial_epoch(checkpoint: Path, board: ListBoard) -> None:
@@ -122,7 +128,7 @@ def test_teachers_never_hold_all_pictures(tmp_path: Path) -> None:
 
 def test_a_bank_of_pictures_read_one_by_one_is_the_same() -> None:
     network, stills = Network(size="tiny"), made_stills(7)
-    whole = build_bank(network, [still.image for still in stills], unknown(stills), 2, 32, STILL, CPU)
+    whole = build_bank(network, [still.image for still in stills], unknown(stills), views(network), 32, STILL, CPU)
     assert torch.equal(banked(network, stills).average, whole.average)
 
 

@@ -40,12 +40,12 @@ def test_plateau_halves_only_when_nothing_improves() -> None:
 
 @given(st.lists(st.floats(0, 1), max_size=30), st.integers(0, 30), st.sampled_from(sorted(SCHEDULES)))
 def test_a_restored_schedule_goes_on_alike(scores: list[float], cut: int, name: str) -> None:
-    whole, first, second = (make_schedule(name, 0.1) for _ in range(3))
+    whole, first = (make_schedule(name, 0.1) for _ in range(2))
     for score in scores:
         whole.observe(score)
     for score in scores[:cut]:
         first.observe(score)
-    second.restore(first.state())
+    second = make_schedule(name, 0.1, first.state())
     for score in scores[cut:]:
         second.observe(score)
     assert [whole.factor(p / 10) for p in range(11)] == [second.factor(p / 10) for p in range(11)]

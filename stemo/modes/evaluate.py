@@ -31,7 +31,7 @@ from stemo.training.layouts import load_any
 from stemo.training.report.curves import RunCurve, read_run
 from stemo.training.report.findings import Findings
 from stemo.training.report.recording import check_record, record
-from stemo.training.report.writing import make_folder, write_metrics, write_report
+from stemo.training.report.writing import check_folder, make_folder, write_metrics, write_report
 
 Say = Callable[[str], None]
 
@@ -43,7 +43,8 @@ class Request:
     Of ``data`` only the rows of ``split`` where given, and with ``held_back`` only the people whom the training of the
     weights kept apart. ``groups`` are columns of the data's ``labels.csv`` to tell faces apart by. With ``end_to_end``
     the pictures are also read as a user's photos. With ``output`` a report is written there, with the curves of the
-    training in ``run`` where given. ``record`` names the section of the weights' JSON that shall keep the figures.
+    training in ``run`` where given; files there that are of no report are replaced only with ``overwrite``. ``record``
+    names the section of the weights' JSON that shall keep the figures.
     """
 
     data: Path
@@ -54,6 +55,7 @@ class Request:
     held_back: bool = False
     end_to_end: bool = False
     record: str | None = None
+    overwrite: bool = False
 
 
 def run_evaluate(request: Request, settings: RecognitionSettings, say: Say) -> int:
@@ -62,7 +64,7 @@ def run_evaluate(request: Request, settings: RecognitionSettings, say: Say) -> i
     Faces that have real valence and arousal are scored on these too; data that have nothing else get their figures
     without a page.
     """
-    device = choose_device(settings.device, settings.weights)
+    device = choose_device(settings.device, settings.weights, settings.backend)
     weights = given_or_shipped(settings.weights)
     reader, facts = open_clips(weights, device, settings.backend)
     stills, curves = _checked(request, weights, facts)
@@ -89,6 +91,8 @@ def _checked(request: Request, weights: Path, facts: WeightFacts) -> tuple[Seque
     """The faces to score and the curves to show; what is wrong is said here, before the long part."""
     if request.record is not None:
         check_record(weights.with_suffix(".json"), request.record)
+    if request.output:
+        check_folder(request.output, request.overwrite)
     stills = load(request.data, request.split, facts.labels)
     if request.held_back:
         stills = only_held_back(request.data, stills, facts)
@@ -109,7 +113,7 @@ def load(data: Path, split: str | None, labels: Sequence[str]) -> Sequence[Still
 
     Raises :class:`DataError` when the split is unknown or nothing is left.
     """
-    stills = load_any(data, labels)
+    stills = load_any(data, labels, split)
     kept = [still for still in stills if (still.label is not None or still.rated) and split in (None, still.split)]
     if not kept:
         splits = ", ".join(sorted({still.split for still in stills}))

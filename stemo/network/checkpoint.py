@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
+from torch import nn
 
 from stemo.errors import ConfigError, WeightsError
 from stemo.network.architectures import build
@@ -58,10 +59,18 @@ class WeightFacts:
 
 
 def save_weights(path: Path, network: FaceNetwork, facts: WeightFacts) -> WeightFacts:
-    """Write fp16 weights to ``path`` and their JSON beside it; returns the facts with the file's sha256."""
+    """Write fp16 weights to ``path`` and their JSON beside it; returns the facts with the file's sha256.
+
+    Raises :class:`WeightsError` for weights that fp16 cannot hold, which a training that diverged leaves.
+    """
+    tensors = {key: _half(value) for key, value in network.state_dict().items()}
+    if lost := [key for key, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise WeightsError(
+            f"weights {str(path)!r} cannot be kept: expected finite numbers below 65504, got others in {lost[0]}. "
+            "Train with a lower lr."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    tensors = {key: _half(value) for key, value in network.state_dict().items()}
     save_file(tensors, part)
     facts = WeightFacts(**{**asdict(facts), "sha256": hashlib.sha256(part.read_bytes()).hexdigest()})
     os.replace(part, path)
@@ -108,11 +117,23 @@ def load_weights(path: Path) -> tuple[FaceNetwork, WeightFacts]:
     return network.eval(), facts
 
 
-def adopt(network: FaceNetwork, path: Path) -> tuple[list[str], WeightFacts]:
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What a network got of weights, which say ``facts`` of themselves.
+
+    ``fresh`` tensors stay as they were, and so do the rows of the ``new`` categories, which the weights do not know.
+    """
+
+    facts: WeightFacts
+    fresh: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+def adopt(network: FaceNetwork, path: Path, labels: Sequence[str]) -> Adopted:
     """Copy into ``network`` whatever the weights at ``path`` have of the same name and shape.
 
-    Returns the names that stay fresh (the last layers, where the categories differ), and what the weights say of
-    themselves. Raises :class:`WeightsError` when they cannot be read or most of the network would stay fresh.
+    ``labels`` are the categories of ``network``; the rows of its last layer are copied by their names. Raises
+    :class:`WeightsError` when the weights cannot be read or most of the network would stay fresh.
     """
     source, facts = load_weights(path)
     given = source.state_dict()
@@ -123,8 +144,24 @@ def adopt(network: FaceNetwork, path: Path) -> tuple[list[str], WeightFacts]:
             f"weights {str(path)!r} do not fit the network to train: expected the same architecture and size, got "
             f"{len(fitting)} of {len(own)} tensors in common. Choose others, or the --architecture and --size of these."
         )
+    known = [label for label in labels if label in facts.labels]
+    for name in _category_tensors(network):
+        fitting.pop(name, None)
+        if known:
+            fitting[name] = own[name].clone()
+            fitting[name][[labels.index(label) for label in known]] = given[name][
+                [facts.labels.index(label) for label in known]
+            ].to(own[name].device)
     network.load_state_dict(fitting, strict=False)
-    return [name for name in own if name not in fitting], facts
+    fresh = tuple(name for name in own if name not in fitting)
+    return Adopted(facts, fresh, tuple(label for label in labels if label not in known))
+
+
+def _category_tensors(network: FaceNetwork) -> list[str]:
+    """The names of the weights and the bias that have a row for each category: those of the last layer on their way."""
+    layers = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)]
+    last = [name for name in layers if "category" in name.split(".")][-1]
+    return [f"{last}.weight", f"{last}.bias"]
 
 
 def _half(value: torch.Tensor) -> torch.Tensor:
@@ -139,12 +176,20 @@ def read_weights(path: Path) -> bytes:
         raise WeightsError(
             f"weights {str(path)!r} cannot be read: {error.strerror}. Give another file with --weights FILE."
         ) from error
-    if data[:2] == b"PK" or data[:1] == b"\x80":
+    if _is_pickle(data):
         raise WeightsError(
             f"weights {str(path)!r} are a pickle: expected a .safetensors file, got one that could run code when "
             "opened. Convert it with safetensors.torch.save_file where you trust it."
         )
     return data
+
+
+def _is_pickle(data: bytes) -> bool:
+    """Whether ``data`` begins as a pickle or a zip of some does, and not as safetensors: a length, then a header."""
+    length = int.from_bytes(data[:8], "little")
+    if data[8:9] == b"{" and length <= len(data) - 8:
+        return False
+    return data[:2] == b"PK" or (data[:1] == b"\x80" and data[1:2] in (b"\2", b"\3", b"\4", b"\5"))
 
 
 def _facts(path: Path) -> WeightFacts:

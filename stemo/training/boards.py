@@ -24,18 +24,23 @@ from stemo.training.augment import Strength
 from stemo.training.board_pictures import clip_grid, confusion_figure, sample_grid
 from stemo.training.keeping import writing
 from stemo.training.metrics import CategoryReadings
+from stemo.training.report.calibration import log_loss
 from stemo.training.report.curves import FINAL
 from stemo.training.report.statistics import class_figures
 
 BINS = 128
 NEARLY_ALL = 0.9  # of the weights
 MOST_PARTS = 16  # that one part is split into
-SPOKEN = ("loss", "accuracy")  # the figures one waits for
+SPOKEN = ("/loss", "/valid_accuracy")  # the figures one waits for
 END = ".end"  # of the name of the file that holds the settings and what came of them
 STAGES = ("spatial", "clip", "joint", FINAL)
-# the tab "custom scalars": the curves of all classes in one chart
+# the tab "custom scalars": training beside validation, and the curves of all classes in one chart
 CHARTS = {
-    stage: {figure: ["Multiline", [f"{stage}/{figure}/.*"]] for figure in ("recall", "precision", "f1")}
+    stage: {
+        "loss": ["Multiline", [f"{stage}/loss", f"{stage}/valid_loss"]],
+        "accuracy": ["Multiline", [f"{stage}/train_accuracy", f"{stage}/valid_accuracy"]],
+        **{figure: ["Multiline", [f"{stage}/{figure}/.*"]] for figure in ("recall", "precision", "f1")},
+    }
     for stage in STAGES[:-1]
 }
 
@@ -50,9 +55,14 @@ class Board(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Epoch:
-    """One epoch's mean ``loss``, gradient norms before clipping (s), learning ``rate`` at its end, faces per second."""
+    """One epoch's mean ``loss``, gradient norms before clipping (s), learning ``rate`` at its end, faces per second.
+
+    ``accuracy`` in [0, 1] is that on the training faces as they were trained on, warped, mixed and against votes, so
+    it may lie below that on valid; ``None`` where none has a category.
+    """
 
     loss: float
+    accuracy: float | None
     gradients: Tensor
     rate: float
     speed: float
@@ -61,6 +71,8 @@ class Epoch:
 def show_epoch(board: Board, stage: str, epoch: Epoch, network: nn.Module, step: int) -> None:
     """Show the epoch and the weights that ``network`` has after it."""
     board.scalar(f"{stage}/loss", epoch.loss, step)
+    if epoch.accuracy is not None:
+        board.scalar(f"{stage}/train_accuracy", epoch.accuracy, step)
     board.scalar(f"{stage}/lr", epoch.rate, step)
     board.scalar(f"{stage}/faces_per_second", epoch.speed, step)
     board.scalar(f"{stage}/gradient_norm", float(epoch.gradients.mean()), step)
@@ -122,10 +134,15 @@ class TensorBoard:
             self._writer.add_histogram_raw(name, *facts, edges[1:].tolist(), counts.tolist(), step)
 
     def readings(self, stage: str, readings: CategoryReadings, step: int) -> None:
-        """Accuracy and macro recall; recall, precision, F1 and precision-recall curve per class; the confusion."""
+        """Accuracy, macro recall and loss; recall, precision, F1 and precision-recall curve per class; the confusion.
+
+        The loss is the cross-entropy with the labels, before the calibration, which comes after the last stage: with
+        the temperature that the network began with.
+        """
         result = readings.score
         self.scalar(f"{stage}/valid_accuracy", result.accuracy, step)
         self.scalar(f"{stage}/valid_macro_recall", result.macro_recall, step)
+        self.scalar(f"{stage}/valid_loss", log_loss(readings.probabilities, readings.truth), step)
         with writing(self._folder):
             _show_classes(self._writer, stage, readings, step)
             self._writer.flush()
@@ -213,7 +230,7 @@ def _silent_writers() -> Iterator[None]:
 
 def _show_classes(writer: SummaryWriter, stage: str, readings: CategoryReadings, step: int) -> None:
     result = readings.score
-    # a network that diverged must not stop its own training here
+    # whether a training has diverged is not the board's to say
     probabilities = np.nan_to_num(readings.probabilities)
     for place, figures in enumerate(class_figures(result.confusion, result.labels)):
         for name in ("recall", "precision", "f1"):

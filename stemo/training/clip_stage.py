@@ -16,15 +16,17 @@ from torch import Tensor
 from stemo.network.clip_buffer import turns
 from stemo.network.model import FrameFeatures, Network, Prediction
 from stemo.records import EMOTIONS
-from stemo.training.boards import Board, Epoch, show_epoch
+from stemo.training.boards import Board, show_epoch
 from stemo.training.clips import ClipPlan, draw_clips
+from stemo.training.divergence import check_epoch
 from stemo.training.feature_bank import FeatureBank
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.origin import Origin
 from stemo.training.progress import Progress
 from stemo.training.reading_loss import reading_loss
-from stemo.training.schedules import Cosine
+from stemo.training.schedules import Schedule, make_schedule
+from stemo.training.tally import Tally
 
 FROZEN = ("spatial", "place")
 
@@ -37,6 +39,8 @@ class ClipSettings:
     batch: int = 256
     lr: float = 1e-3
     weight_decay: float = 1e-2
+    optimiser: str = "adamw"
+    schedule: str = "cosine"
     warmup: float = 0.1
     average: float = 0.99
     clip: float = 5.0
@@ -63,22 +67,25 @@ def train_clips(
     """Train all but the spatial stream in place, to the averaged weights that are best on ``valid`` (one view each).
 
     Returns the valid accuracy in [0, 1]. Continues from ``checkpoint`` where it exists and rests on the same spatial
-    stream as ``origin``, which it says.
+    stream as ``origin``, which it says. Raises :class:`ConfigError` where the training diverges.
     """
     network.to(device)
     for name in FROZEN:
         getattr(network, name).requires_grad_(False)
-    optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
+    optimiser = make_optimiser([network], settings.lr, settings.weight_decay, settings.optimiser)
     progress = Progress(network, optimiser, settings.average, checkpoint, origin)
     average = progress.average
-    while progress.epoch < settings.epochs and progress.waited <= settings.patience:
+    schedule = make_schedule(settings.schedule, settings.warmup, progress.facts.get("schedule"))
+    while progress.goes_on(settings.epochs, settings.patience):
         started = time.monotonic()
-        loss, norms = _epoch(network, average, optimiser, bank, plan, settings, progress.epoch, device)
+        tally = _epoch(network, average, optimiser, schedule, bank, plan, settings, progress.epoch, device)
         readings = read_bank(average.module, valid, valid_labels, device, settings.labels)
+        check_epoch("clip", progress.epoch + 1, tally.loss, average.module, readings)
         progress.judge(readings.score.accuracy)
+        schedule.observe(readings.score.accuracy)
         speed = len(plan.pictures) / (time.monotonic() - started)
-        progress.save()  # before the curves, which a full disk may refuse
-        done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
+        progress.save({"schedule": schedule.state()})  # before the curves, which a full disk may refuse
+        done = tally.epoch(optimiser.param_groups[0]["lr"], speed)
         show_epoch(board, "clip", done, average.module, progress.epoch)
         board.readings("clip", readings, progress.epoch)
     network.requires_grad_(True)
@@ -89,19 +96,19 @@ def _epoch(
     network: Network,
     average: WeightAverage,
     optimiser: torch.optim.Optimizer,
+    schedule: Schedule,
     bank: FeatureBank,
     plan: ClipPlan,
     settings: ClipSettings,
     epoch: int,
     device: torch.device,
-) -> tuple[float, Tensor]:
-    schedule = Cosine(settings.warmup)
+) -> Tally:
     rng = np.random.default_rng((settings.seed, epoch))
     torch.manual_seed(settings.seed * 1000 + epoch)
     order = rng.permutation(len(plan.pictures))
     steps = max(1, len(order) // settings.batch)
     network.train()
-    total, norms = 0.0, []
+    tally = Tally(device)
     for step in range(steps):
         set_rate(optimiser, settings.lr * schedule.factor((epoch + step / steps) / settings.epochs))
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
@@ -112,10 +119,11 @@ def _epoch(
         mixed = FrameFeatures(*(torch.lerp(part[other], part, share) for part in features))
         targets = [part[chosen].to(device) for part in (plan.category, plan.valence, plan.arousal)]
         targets = [torch.lerp(part[other], part, share) for part in targets]
-        loss = reading_loss(network.read_clip(mixed), targets, settings.weights, settings.shift)
-        norms.append(descend(loss, network, optimiser, average, settings.clip))
-        total += loss.item()
-    return total / steps, torch.stack(norms)
+        predicted = network.read_clip(mixed)
+        loss = reading_loss(predicted, targets, settings.weights, settings.shift)
+        norm = descend(loss, network, optimiser, average, settings.clip)
+        tally.add(loss, predicted.logits, targets[0], norm)
+    return tally
 
 
 def encode_landmarks(network: Network, clip: FrameFeatures) -> FrameFeatures:
@@ -127,7 +135,7 @@ def encode_landmarks(network: Network, clip: FrameFeatures) -> FrameFeatures:
 
 @torch.inference_mode()
 def predict_bank(network: Network, bank: FeatureBank, device: torch.device, batch: int = 512) -> Prediction:
-    """Read each picture's two views in turns as a clip of itself, which is what a run on one picture does."""
+    """Read each picture's views in turns as a clip of itself, which is what a run on one picture does."""
     network.eval()
     views = turns(network.length)
     found = []

@@ -6,6 +6,7 @@ each read on the face and on its mirror image, is a smoother target.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stemo.config import check_training
 from stemo.errors import ConfigError
 from stemo.network.checkpoint import load_weights
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork
@@ -21,7 +23,7 @@ from stemo.network.preprocessing import Preprocessing
 from stemo.records import Image
 from stemo.training.datasets import Still
 from stemo.training.evaluation import Pictures, predict_stills
-from stemo.training.keeping import make_place
+from stemo.training.keeping import make_place, writing
 from stemo.training.labels import FloatArray
 from stemo.training.landmark_cache import fingerprint, save_array
 
@@ -40,15 +42,9 @@ def soften(
     a share outside [0, 1] and for teachers of other categories than ``labels``, :class:`WeightsError` for weights that
     cannot be read, :class:`OutputError` where nothing can be kept in ``cache``.
     """
-    check_share(share)
+    check_training("teacher_share", share)
     opinion = np.mean([_opinion(stills, teacher, labels, cache, device) for teacher in teachers], axis=0)
     return mixed(stills, opinion, share)
-
-
-def check_share(share: float) -> None:
-    """Raise :class:`ConfigError` for a share of the votes outside [0, 1]."""
-    if not 0 <= share <= 1:
-        raise ConfigError(f"teacher_share {share!r} is out of range: expected 0 to 1, got {share!r}.")
 
 
 def mixed(stills: Sequence[Still], opinion: FloatArray, share: float) -> list[Still]:
@@ -56,7 +52,7 @@ def mixed(stills: Sequence[Still], opinion: FloatArray, share: float) -> list[St
 
     Raises :class:`ConfigError` for a share outside [0, 1].
     """
-    check_share(share)
+    check_training("teacher_share", share)
     pairs = zip(stills, opinion.astype(np.float32), strict=True)
     return [
         replace(still, distribution=(1 - share) * still.distribution + share * row)
@@ -83,7 +79,10 @@ def _opinion(
     mirrored = [replace(still, picture=partial(_mirrored, still)) for still in stills]
     readings = [_probabilities(network, views, facts.preprocessing, device) for views in (stills, mirrored)]
     opinion = np.mean(readings, axis=0)
-    save_array(kept, opinion)
+    own = kept.with_name(f"{kept.stem}-{os.getpid()}.npy")  # other processes may be at the same
+    save_array(own, opinion)
+    with writing(kept):
+        os.replace(own, kept)
     return opinion
 
 

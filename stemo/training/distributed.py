@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import distributed, nn
 
+from stemo.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -30,6 +32,14 @@ class World:
     def mine(self, chosen: np.ndarray) -> np.ndarray:
         """This process's share of a batch's indices (n,); all shares are equally long, so that means agree."""
         return chosen[: len(chosen) // self.size * self.size][self.rank :: self.size] if self.size > 1 else chosen
+
+    def check_batch(self, faces: int) -> None:
+        """Raise :class:`ConfigError` where a batch of ``faces`` would leave a process without any."""
+        if faces < self.size > 1:
+            raise ConfigError(
+                f"batch {faces!r} is too small for {self.size} processes: expected a face for each, got {faces} in a "
+                "batch or in all. Raise batch, add data, or start fewer processes (--nproc-per-node)."
+            )
 
     def leave(self) -> None:
         """Work alone from here on: norms that :meth:`share` made common would wait for the others for ever."""
@@ -51,6 +61,14 @@ class World:
         known = torch.tensor(value, dtype=torch.float64, device=device)
         distributed.broadcast(known, 0)
         return known.item()
+
+    def any(self, value: bool, device: torch.device) -> bool:
+        """Whether ``value`` holds in any process; ``device`` is what they train on."""
+        if self.size == 1:
+            return value
+        known = torch.tensor(int(value), device=device)
+        distributed.all_reduce(known, distributed.ReduceOp.MAX)
+        return bool(known.item())
 
     def agree_on_buffers(self, network: nn.Module) -> None:
         """Give the buffers of ``network`` the first process's values: on CPUs each has norms of its own pictures."""

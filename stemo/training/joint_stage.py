@@ -10,19 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import repeat
-from torch import Tensor
 
 from stemo.network.model import FrameFeatures, Network
 from stemo.network.preprocessing import Preprocessing
 from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
-from stemo.training.boards import Board, Epoch, show_epoch
+from stemo.training.boards import Board, show_epoch
 from stemo.training.datasets import Still
+from stemo.training.divergence import check_epoch
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.origin import Origin
 from stemo.training.progress import Progress
 from stemo.training.reading_loss import reading_loss
-from stemo.training.schedules import Cosine
+from stemo.training.schedules import Schedule, make_schedule
+from stemo.training.tally import Tally
 
 Read = Callable[[Network], CategoryReadings]
 
@@ -35,12 +36,15 @@ class JointSettings:
     batch: int = 128
     lr: float = 1e-4
     weight_decay: float = 1e-2
+    optimiser: str = "adamw"
+    schedule: str = "cosine"
     warmup: float = 0.1
     average: float = 0.995
     clip: float = 5.0
     size: int = 112
     weights: tuple[float, float, float] = (0.5, 1.0, 1.0)
     shift: tuple[float, ...] = ()
+    patience: int = 10
     seed: int = 0
     strength: Strength = DEFAULT_STRENGTH
 
@@ -59,24 +63,27 @@ def train_joint(
     """Fine-tune ``network`` in place; keeps the weights it came with where none are better by what ``read`` reads.
 
     ``landmarks`` (n 205) belong to ``stills``. Returns the best accuracy. Continues from ``checkpoint`` where it exists
-    and rests on the same weights as ``origin``, which it says.
+    and rests on the same weights as ``origin``, which it says. Raises :class:`ConfigError` where the training diverges.
     """
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = make_optimiser([network], settings.lr, settings.weight_decay)
+    optimiser = make_optimiser([network], settings.lr, settings.weight_decay, settings.optimiser)
     progress = Progress(network, optimiser, settings.average, checkpoint, origin)
     average = progress.average
+    schedule = make_schedule(settings.schedule, settings.warmup, progress.facts.get("schedule"))
     if not progress.facts:
         readings = read(network)
         progress.top = readings.score.accuracy
         board.readings("joint", readings, 0)
-    while progress.epoch < settings.epochs:
+    while progress.goes_on(settings.epochs, settings.patience):
         started = time.monotonic()
-        loss, norms = _epoch(network, average, optimiser, stills, landmarks, settings, progress.epoch, device)
+        tally = _epoch(network, average, optimiser, schedule, stills, landmarks, settings, progress.epoch, device)
         readings = read(average.module)
+        check_epoch("joint", progress.epoch + 1, tally.loss, average.module, readings)
         progress.judge(readings.score.accuracy)
+        schedule.observe(readings.score.accuracy)
         speed = len(stills) / (time.monotonic() - started)
-        progress.save()  # before the curves, which a full disk may refuse
-        done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
+        progress.save({"schedule": schedule.state()})  # before the curves, which a full disk may refuse
+        done = tally.epoch(optimiser.param_groups[0]["lr"], speed)
         show_epoch(board, "joint", done, average.module, progress.epoch)
         board.readings("joint", readings, progress.epoch)
     return progress.finish()
@@ -86,20 +93,20 @@ def _epoch(
     network: Network,
     average: WeightAverage,
     optimiser: torch.optim.Optimizer,
+    schedule: Schedule,
     stills: Sequence[Still],
     landmarks: np.ndarray,
     settings: JointSettings,
     epoch: int,
     device: torch.device,
-) -> tuple[float, Tensor]:
-    schedule = Cosine(settings.warmup)
+) -> Tally:
     rng = np.random.default_rng((settings.seed, epoch))
     generator = torch.Generator().manual_seed(settings.seed * 1000 + epoch)
     torch.manual_seed(settings.seed * 1000 + epoch)
     order = rng.permutation(len(stills))
     steps = max(1, len(order) // settings.batch)
     network.train()
-    total, norms = 0.0, []
+    tally = Tally(device)
     for step in range(steps):
         set_rate(optimiser, settings.lr * schedule.factor((epoch + step / steps) / settings.epochs))
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
@@ -119,7 +126,8 @@ def _epoch(
             torch.tensor([stills[i].valence for i in chosen], device=device),
             torch.tensor([stills[i].arousal for i in chosen], device=device),
         ]
-        loss = reading_loss(network.read_clip(clip), targets, settings.weights, settings.shift)
-        norms.append(descend(loss, network, optimiser, average, settings.clip))
-        total += loss.item()
-    return total / steps, torch.stack(norms)
+        predicted = network.read_clip(clip)
+        loss = reading_loss(predicted, targets, settings.weights, settings.shift)
+        norm = descend(loss, network, optimiser, average, settings.clip)
+        tally.add(loss, predicted.logits, targets[0], norm)
+    return tally

@@ -12,14 +12,16 @@ from stemo.training.optim import Module, WeightAverage
 from stemo.training.origin import ORIGIN, Origin, rests_on_another
 from stemo.training.state import load_state, save_state
 
+UNJUDGED = -1.0  # below every accuracy
+
 
 class Progress(Generic[Module]):
     """The progress of training ``network`` with ``optimiser``; goes on from ``checkpoint`` where it exists.
 
-    ``decay`` is that of the averaged weights (:class:`WeightAverage`), ``top`` the best accuracy in [0, 1] so far and
-    ``waited`` the number of epochs since. ``origin`` is written down with every epoch; whether ``checkpoint`` is of the
-    same one is :func:`check_origin`'s to say. One that rests on other weights (:func:`rests_on_another`) is not gone on
-    from, and replaced by the first :meth:`save`.
+    ``decay`` is that of the averaged weights (:class:`WeightAverage`), ``top`` the best accuracy in [0, 1] so far, or
+    :data:`UNJUDGED`, and ``waited`` the number of epochs since. ``origin`` is written down with every epoch; whether
+    ``checkpoint`` is of the same one is :func:`check_origin`'s to say. One that rests on other weights
+    (:func:`rests_on_another`) is not gone on from, and replaced by the first :meth:`save`.
     """
 
     def __init__(
@@ -31,7 +33,7 @@ class Progress(Generic[Module]):
         origin: Origin | None = None,
     ) -> None:
         self.average = WeightAverage(network, decay)
-        self.epoch, self.top, self.waited = 0, 0.0, 0
+        self.epoch, self.top, self.waited = 0, UNJUDGED, 0
         self.facts: dict[str, Any] = {}
         self._network, self._optimiser, self._checkpoint = network, optimiser, checkpoint
         self._origin = origin or {}
@@ -39,6 +41,10 @@ class Progress(Generic[Module]):
         self._modules = {"network": network, "average": self.average.module, "best": self._best}
         if checkpoint.exists() and not rests_on_another(checkpoint, self._origin):
             self._resume()
+
+    def goes_on(self, epochs: int, patience: int) -> bool:
+        """Whether another of ``epochs`` is due: not after ``patience`` epochs (at least 1) without gain."""
+        return self.epoch < epochs and self.waited < max(patience, 1)
 
     def judge(self, accuracy: float) -> None:
         """Count an epoch that came to ``accuracy``, and keep the averaged weights where none were better."""
@@ -55,11 +61,13 @@ class Progress(Generic[Module]):
         save_state(self._checkpoint, self._modules, self._optimiser, known)
 
     def finish(self) -> float:
-        """Put the best weights into the network and return their accuracy."""
+        """Put the best weights into the network and return their accuracy; 0 where no epoch was judged."""
         self._network.load_state_dict(self._best.state_dict())
-        return self.top
+        return max(self.top, 0.0)
 
     def _resume(self) -> None:
         self.facts = load_state(self._checkpoint, self._modules, self._optimiser)
         self.epoch, self.top = self.facts["epoch"], self.facts["best"]
         self.waited, self.average.updates = self.facts.get("waited", 0), self.facts["updates"]
+        if self.top <= 0 and self.waited >= self.epoch:
+            self.top = UNJUDGED  # earlier states began at 0, and kept fresh weights where nothing was above

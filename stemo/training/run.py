@@ -29,8 +29,9 @@ from stemo.training.clip_stage import ClipSettings, fit_temperature, train_clips
 from stemo.training.clips import join, plan_sequences, plan_stills
 from stemo.training.collection import Collection, collect
 from stemo.training.datasets import Still
-from stemo.training.distillation import check_share, mixed, soften
+from stemo.training.distillation import mixed, soften
 from stemo.training.distributed import World, joined, own_device
+from stemo.training.divergence import check_result
 from stemo.training.evaluation import Pictures, category_readings, labels_of, predict_stills, report, still_bank
 from stemo.training.feature_bank import build_bank
 from stemo.training.joint_stage import JointSettings, train_joint
@@ -40,7 +41,7 @@ from stemo.training.layouts.sequences import sequence_stills
 from stemo.training.metrics import CategoryReadings
 from stemo.training.origin import Origin, check_origin, of_stills, origin_of, resting_on, rests_on_another
 from stemo.training.spatial_stage import SpatialSettings, train_spatial
-from stemo.training.starting import start
+from stemo.training.starting import FRESH, Start, start
 from stemo.training.state import epochs_done, load_state
 
 Say = Callable[[str], None]
@@ -64,6 +65,7 @@ class Run:
     names: list[str]  # of the data sets, those behind the starting weights too
     origin: Origin
     shift: tuple[float, ...] = ()  # of logits, for rare classes
+    begun: Start = FRESH
 
     @property
     def loss_weights(self) -> tuple[float, float, float]:
@@ -102,7 +104,7 @@ def _train(settings: TrainingSettings, runs: Path, device: torch.device, world: 
         run = Run(settings, folder, device, world, collection, board, say, list(collection.names), origin)
         say(
             f"data: {', '.join(collection.names)}; {len(collection.train)} stills and {len(collection.sequences)} "
-            f"sequences to train on, {len(collection.valid)} stills to choose by"
+            f"sequences to train on, {len(collection.valid)} stills to choose by: {collection.rule}"
         )
         if collection.left_out:
             say(f"left out: {', '.join(f'{n} {what}' for what, n in collection.left_out.most_common())}")
@@ -115,11 +117,12 @@ def _stages(run: Run) -> Result | None:
     sequences = [sequence for sequence in collection.sequences if sequence.label is not None]
     pictures = [*collection.train, *sequence_stills(sequences, collection.labels)]
     valid = [still for still in collection.valid if still.label is not None]
+    run.world.check_batch(min(run.settings.batch, len(pictures)))
     network = build(run.settings.architecture, run.settings.size, len(collection.labels))
     network.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    check_share(run.settings.clip_teacher_share)
-    if run.settings.start_from:
-        run.names += start(network, run.settings.start_from, pictures, run.settings.seed, run.say)
+    if source := run.settings.start_from:
+        run.begun = start(network, source, collection.labels, pictures, run.settings.seed, run.say)
+        run.names += run.begun.names
     if run.settings.teachers:
         pictures = _taught(run, pictures)
     run.shift = prior_shift(pictures, run.settings.prior_strength) if run.settings.prior_strength else ()
@@ -151,6 +154,9 @@ def _stages(run: Run) -> Result | None:
         run.settings.batch,
         run.settings.lr / 10,
         run.settings.weight_decay,
+        run.settings.optimiser,
+        run.settings.schedule,
+        patience=run.settings.patience,
         size=run.settings.full_size,
         weights=run.loss_weights,
         shift=run.shift,
@@ -223,6 +229,8 @@ def _clips(
         return
     settings = ClipSettings(
         epochs=run.settings.clip_epochs,
+        optimiser=run.settings.optimiser,
+        schedule=run.settings.schedule,
         patience=run.settings.patience,
         mixup=run.settings.mixup,
         weights=run.loss_weights,
@@ -271,6 +279,7 @@ def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: n
     network.temperature.fill_(fit_temperature(prediction.logits.cpu(), labels))
     probabilities = network.probabilities(prediction)
     readings = category_readings(probabilities, valid, run.collection.labels)
+    check_result(network, readings)
     metrics = report(readings.score, run.collection.rule, probabilities, valid)
     run.board.end(asdict(run.settings), readings, metrics["calibration_error"])
     path = result_path(run.settings, run.folder.parent)
@@ -281,13 +290,22 @@ def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: n
         labels=run.collection.labels,
         clip_length=network.length,
         input_size=preprocessing.input_size,
-        trained=True,
+        trained=_is_trained(run, network),
         training_data=", ".join(dict.fromkeys(run.names)),
         metrics={"valid": metrics, "settings": asdict(run.settings)},
     )
+    if not facts.trained:
+        run.say("not trained: what reads the categories has had no epoch (see epochs, clip_epochs and joint_epochs)")
     with writing(path):
         save_weights(path, network, facts)
     return path, metrics
+
+
+def _is_trained(run: Run, network: FaceNetwork) -> bool:
+    """Whether the heads that read ``network`` have learnt their categories, here or before."""
+    given = run.settings
+    epochs = given.clip_epochs + given.joint_epochs if isinstance(network, Network) else given.epochs
+    return epochs > 0 or run.begun.whole
 
 
 def result_path(settings: TrainingSettings, runs: Path) -> Path:

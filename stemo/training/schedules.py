@@ -99,14 +99,20 @@ class Plateau:
 SCHEDULES = {"cosine": Cosine, "plateau": Plateau, "step": Step, "onecycle": OneCycle}
 
 
-def make_schedule(name: str, warmup: float) -> Schedule:
-    """The schedule of that name; ``warmup`` is a share of the training. Raises :class:`ConfigError` for another."""
+def make_schedule(name: str, warmup: float, state: dict[str, Any] | None = None) -> Schedule:
+    """The schedule of that name; ``warmup`` is a share of the training, ``state`` that of an interrupted one.
+
+    Raises :class:`ConfigError` for another name.
+    """
     if name not in SCHEDULES:
         raise ConfigError(
             f"schedule {name!r} is unknown: expected one of {', '.join(SCHEDULES)}, got {name!r}."
             f"{did_you_mean(name, list(SCHEDULES))}"
         )
-    return SCHEDULES[name](warmup)
+    schedule = SCHEDULES[name](warmup)
+    if state is not None:
+        schedule.restore(state)
+    return schedule
 
 
 def _rising(progress: float, warmup: float) -> float:

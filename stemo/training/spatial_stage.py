@@ -15,9 +15,10 @@ from stemo.network.frame_network import FrameNetwork
 from stemo.network.preprocessing import Preprocessing
 from stemo.records import EMOTIONS
 from stemo.training.augment import DEFAULT_STRENGTH, Strength, erase, vary_light, warp_still
-from stemo.training.boards import Board, Epoch, show_epoch
+from stemo.training.boards import Board, show_epoch
 from stemo.training.datasets import Still
 from stemo.training.distributed import ALONE, World
+from stemo.training.divergence import check_epoch
 from stemo.training.metrics import CategoryReadings
 from stemo.training.optim import WeightAverage, descend, make_optimiser, set_rate
 from stemo.training.origin import Origin
@@ -25,6 +26,7 @@ from stemo.training.pictures import fit
 from stemo.training.progress import Progress
 from stemo.training.reading_loss import Weights, reading_loss
 from stemo.training.schedules import Schedule, make_schedule
+from stemo.training.tally import Tally
 
 PREPROCESSING = Preprocessing()
 
@@ -80,30 +82,27 @@ def train_spatial(
 
     With a ``world`` of several processes each takes its share of every batch; the first one judges, shows and saves.
     Continues from ``checkpoint`` where it exists: every epoch draws from its own seed, so the continuation is the same
-    as an uninterrupted run. The checkpoint says its ``origin``.
+    as an uninterrupted run. The checkpoint says its ``origin``. Raises :class:`ConfigError` where training diverges.
     """
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser([network], settings.lr, settings.weight_decay, settings.optimiser)
     progress = Progress(network, optimiser, settings.average, checkpoint, origin)
     average = progress.average
-    schedule = make_schedule(settings.schedule, settings.warmup)
-    if progress.facts:
-        schedule.restore(progress.facts.get("schedule", {}))
+    schedule = make_schedule(settings.schedule, settings.warmup, progress.facts.get("schedule"))
     shared = world.share(network, device)
-    while progress.epoch < settings.epochs and progress.waited <= settings.patience:
+    while progress.goes_on(settings.epochs, settings.patience):
         started = time.monotonic()
-        loss, norms = _epoch(
-            shared, network, average, optimiser, schedule, train, settings, progress.epoch, device, world
-        )
+        tally = _epoch(shared, network, average, optimiser, schedule, train, settings, progress.epoch, device, world)
         world.agree_on_buffers(average.module)
         readings = read_stills(average.module, valid, input_size(1.0, settings), device, settings.labels)
+        check_epoch("spatial", progress.epoch + 1, tally.loss, average.module, readings, world, device)
         accuracy = world.agreed(readings.score.accuracy, device)
         progress.judge(accuracy)
         schedule.observe(accuracy)
         if world.first:
             speed = len(train) / (time.monotonic() - started)
             progress.save({"schedule": schedule.state()})  # before the curves, which a full disk may refuse
-            done = Epoch(loss, norms, optimiser.param_groups[0]["lr"], speed)
+            done = tally.epoch(optimiser.param_groups[0]["lr"], speed)
             show_epoch(board, "spatial", done, average.module, progress.epoch)
             board.readings("spatial", readings, progress.epoch)
     return progress.finish()
@@ -125,9 +124,9 @@ def _epoch(
     epoch: int,
     device: torch.device,
     world: World,
-) -> tuple[float, Tensor]:
+) -> Tally:
     steps = max(1, len(train) // settings.batch)
-    total, norms = torch.zeros((), device=device), []
+    tally = Tally(device)
     torch.manual_seed(settings.seed * 1000 + epoch)
     network.train()
     size = input_size((epoch + 1) / settings.epochs, settings)
@@ -138,9 +137,9 @@ def _epoch(
         predicted = logits.float(), valence.float(), arousal.float()
         targets = batch.category, batch.valence, batch.arousal
         loss = reading_loss(predicted, targets, settings.weights, settings.shift)
-        norms.append(descend(loss, network, optimiser, average, settings.clip))
-        total += loss.detach()
-    return float(total / steps), torch.stack(norms)
+        norm = descend(loss, network, optimiser, average, settings.clip)
+        tally.add(loss, logits, batch.category, norm)
+    return tally
 
 
 def _batches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from stemo import assets
 from stemo.errors import ConfigError
-from stemo.network.checkpoint import adopt
+from stemo.network.checkpoint import Adopted, adopt
 from stemo.network.model import FaceNetwork, Network
 from stemo.network.preprocessing import Preprocessing
 from stemo.training.augment import Strength, warp_still
@@ -21,19 +22,36 @@ FACE_IDENTITY = "face_identity"
 SETTLING = 512  # faces whose statistics the norms of published weights are settled on
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a training starts: ``names`` of the data sets behind it, and whether it reads its categories already."""
+
+    names: tuple[str, ...] = ()
+    whole: bool = False
+
+
+FRESH = Start()
+
+
 def start(
-    network: FaceNetwork, source: str, stills: Sequence[Still], seed: int, say: Callable[[str], None]
-) -> list[str]:
+    network: FaceNetwork,
+    source: str,
+    labels: Sequence[str],
+    stills: Sequence[Still],
+    seed: int,
+    say: Callable[[str], None],
+) -> Start:
     """Fill ``network`` from ``source``: weights as ``--train`` writes them, or the word "face_identity".
 
-    Returns the names of the data sets behind it. Some of the ``stills``, the training faces, settle the norms. Raises
+    The categories of ``network`` are ``labels``. Some of the ``stills``, the training faces, settle the norms. Raises
     :class:`ConfigError` where the source is for another architecture, :class:`WeightsError` and :class:`MissingError`
     where it cannot be read.
     """
     if source != FACE_IDENTITY:
-        fresh, facts = adopt(network, Path(source))
-        say(f"goes on from {source}{f', without {len(fresh)} tensors' if fresh else ''}")
-        return [name.strip() for name in facts.training_data.split(",")]
+        adopted = adopt(network, Path(source), labels)
+        say(f"goes on from {source}{_but(adopted)}")
+        names = tuple(name.strip() for name in adopted.facts.training_data.split(","))
+        return Start(names, adopted.facts.trained and not (adopted.fresh or adopted.new))
     if not isinstance(network, Network):
         raise ConfigError(f"start {source!r} fits no other architecture: expected stemo, got another. Leave it out.")
     preprocessing, rng = Preprocessing(), np.random.default_rng(seed)
@@ -42,4 +60,9 @@ def start(
     images = preprocessing(torch.from_numpy(warped))
     start_from_identity(network.spatial, assets.locate(FACE_IDENTITY), images, preprocessing)
     say("goes on from a network that tells people apart")
-    return [FACE_IDENTITY]
+    return Start((FACE_IDENTITY,))
+
+
+def _but(adopted: Adopted) -> str:
+    new = f", with fresh rows for {', '.join(adopted.new)}" if adopted.new else ""
+    return f"{new}, without {len(adopted.fresh)} tensors" if adopted.fresh else new

@@ -59,8 +59,8 @@ LIMITS = (
     "(EU) 2024/1689, article 5(1)(f)).",
     "- Rare classes are read worst: look at each class's recall, and its interval, before using it.",
     "- The training faces are web pictures and posed recordings with the biases of their collection; accuracy over "
-    "age, gender, skin tone and culture was not measured unless a table below says so. `--evaluate --groups` measures "
-    "it on your data.",
+    "age, gender, skin tone and culture was not measured unless a table below says so. `--evaluate` measures "
+    "it on your data, by columns such as gender or age_group, or those of --groups.",
     "- Profile views, small, blurred, dark or covered faces are read worse, and categories outside the list (contempt, "
     "pain, concentration) are forced into it.",
 )

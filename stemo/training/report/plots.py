@@ -16,14 +16,22 @@ PANEL = 2.1  # inches
 MOST_OTHERS = 6  # panels of quantities that are none of stemo's own
 # the panels that stemo's own runs fill, and what belongs into each
 PANELS = {
-    "loss": ("loss",),
-    "validation": ("valid_accuracy", "valid_macro_recall"),
+    "loss": ("loss", "valid_loss"),
+    "accuracy": ("train_accuracy", "valid_accuracy", "valid_macro_recall"),
     "recall of each class": ("recall/",),
     "precision of each class": ("precision/",),
     "F1 of each class": ("f1/",),
     "learning rate": ("lr",),
     "gradient norm": ("gradient_norm",),
     "faces per second": ("faces_per_second",),
+}
+TRAINING = ("loss", "train_accuracy")
+NAMES = {
+    "loss": "training, all outputs weighted",
+    "valid_loss": "validation, cross-entropy of the categories",
+    "train_accuracy": "training",
+    "valid_accuracy": "validation",
+    "valid_macro_recall": "validation, macro recall",
 }
 
 
@@ -75,7 +83,7 @@ def _curve(axes: Axes, curve: RunCurve, start: int, labels: Sequence[str], theme
     name = curve.quantity.rpartition("/")[2]
     place = labels.index(name) if name in labels else 0
     second = name == "valid_macro_recall"
-    plain = theme.second if second else theme.accent
+    plain = theme.second if second else theme.muted if name in TRAINING else theme.accent
     axes.plot(
         curve.steps + start,
         curve.values,
@@ -84,7 +92,7 @@ def _curve(axes: Axes, curve: RunCurve, start: int, labels: Sequence[str], theme
         linewidth=1.6,
         marker=("D" if second else "o") if len(curve.steps) < 60 else "",
         markersize=2.8,
-        label=name.removeprefix("valid_").replace("_", " "),
+        label=NAMES.get(name, name.replace("_", " ")),
     )
 
 
