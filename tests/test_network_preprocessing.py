@@ -47,15 +47,14 @@ def test_a_picture_is_averaged_alike_alone_and_among_others() -> None:
 @pytest.mark.parametrize("side", [224, 128])
 def test_a_view_is_a_part_of_the_picture_made_smaller(view: View, side: int) -> None:
     values = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0))
-    left_out = 0 if view.skip is None else side // 28
-    start = (view.skip or 0) * left_out
-    part = values[..., start : start + side - left_out, start : start + side - left_out]
+    start = view.margin * side // 28
+    part = values[..., start : side - start, start : side - start]
     expected = F.interpolate(part.flip(-1) if view.mirrored else part, (128, 128), mode="area")
     torch.testing.assert_close(averaged(values, 128, [view]), expected, atol=1e-6, rtol=0)
 
 
-def test_the_turns_hold_both_sides_and_both_corners_and_change_sides_every_time() -> None:
-    assert sorted((view.skip, view.mirrored) for view in TURNS) == [(0, False), (0, True), (1, False), (1, True)]
+def test_the_turns_hold_both_sides_and_both_distances_and_change_sides_every_time() -> None:
+    assert sorted((view.margin, view.mirrored) for view in TURNS) == [(0, False), (0, True), (1, False), (1, True)]
     assert all(one.mirrored != other.mirrored for one, other in zip(TURNS, TURNS[1:] + TURNS[:1], strict=True))
 
 

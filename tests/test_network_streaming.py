@@ -179,7 +179,7 @@ def test_a_buffer_goes_on_where_another_stood() -> None:
 def test_a_face_that_begins_is_read_as_a_still_in_all_views(network: Network, place: int) -> None:
     time, seen = place / BUFFER_FPS, observation(4)
     seen.picture[:, :112] //= 8  # its mirror image is another one
-    seen.picture[:112] //= 2  # and its corners are others
+    seen.picture[:112] //= 2  # and its middle is another
     streamed = values(StreamReader(network, Preprocessing(), torch.device("cpu"), "torch"), [seen], time)[0]
     assert seen.landmarks is not None
     clips = NetworkClips(network, Preprocessing(), torch.device("cpu"))

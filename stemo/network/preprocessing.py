@@ -17,20 +17,17 @@ LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class View(NamedTuple):
-    """One way to see a picture: without its last ``skip`` 28ths on one side of each direction, ``mirrored`` or not.
+    """One way to see a picture: without ``margin`` 28ths of a side at each border, ``mirrored`` or not."""
 
-    The part seen begins ``skip`` 28ths from the left and the top; it has 27 of them, or all where ``skip`` is ``None``.
-    """
-
-    skip: int | None = None
+    margin: int = 0
     mirrored: bool = False
 
 
 WHOLE = View()
 # Several views together are read better than one (Krizhevsky et al., "ImageNet Classification with Deep Convolutional
-# Neural Networks", NIPS 2012, takes ten): two of opposite corners, each as it is and mirrored.
-TURNS = (View(0), View(1, True), View(1), View(0, True))
-PARTS = 28  # of a side, of which a view leaves out one
+# Neural Networks", NIPS 2012, takes ten): the whole picture and 8 % closer, each as it is and mirrored.
+TURNS = (View(0, True), View(1), View(1, True), View(0))
+PARTS = 28  # of a side, in which margins are counted
 
 
 def views_of(length: int) -> tuple[View, ...]:
@@ -98,14 +95,14 @@ def _seen(values: Tensor, size: int, view: View) -> Tensor:
 @torch.inference_mode(False)
 def view_matrices(height: int, width: int, size: int, view: View, device: torch.device) -> tuple[Tensor, Tensor]:
     """The averages over areas of a ``view`` along both sides, (size height) and (size width). Not to be changed."""
-    rows, columns = (area_matrix(side, size, view.skip) for side in (height, width))
+    rows, columns = (area_matrix(side, size, view.margin) for side in (height, width))
     return rows.to(device), (columns.flip(0) if view.mirrored else columns).contiguous().to(device)
 
 
-def area_matrix(before: int, after: int, skip: int | None = None) -> Tensor:
-    """(after before): the averages over areas along one side of a picture, whole or as in :class:`View`."""
-    part = 0 if skip is None else before // PARTS
-    first, seen = (skip or 0) * part, before - part
+def area_matrix(before: int, after: int, margin: int = 0) -> Tensor:
+    """(after before): the averages over areas along one side of a picture, without margins as :class:`View` has."""
+    first = margin * before // PARTS
+    seen = before - 2 * first
     matrix = torch.zeros(after, before)
     for place in range(after):
         start, end = first + place * seen // after, first - (-(place + 1) * seen // after)

@@ -23,7 +23,7 @@ from stemo.network.preprocessing import (
     WHOLE,
     Preprocessing,
     View,
-    view_matrices,
+    area_matrix,
 )
 
 PICTURE = (PICTURE_SIZE, PICTURE_SIZE, 3)
@@ -50,8 +50,9 @@ class PictureInput(nn.Module):
     """:meth:`Preprocessing.fitted` for pictures of 224 pixels, as products with constants that any runtime has."""
 
     colours: Tensor
-    rows: Tensor
-    columns: Tensor
+    area: Tensor
+    margins: Tensor
+    mirrored: Tensor
     mean: Tensor
     std: Tensor
 
@@ -61,13 +62,13 @@ class PictureInput(nn.Module):
         colours = torch.tensor([LUMINANCE]).T if gray else torch.eye(3)
         channels = colours.shape[1]
         mean, std = (torch.tensor(part[:channels]) * 255 for part in (preprocessing.mean, preprocessing.std))
-        sides = (PICTURE_SIZE, PICTURE_SIZE, preprocessing.input_size)
-        matrices = [view_matrices(*sides, view, torch.device("cpu")) for view in views]
-        rows, columns = (rearrange(list(part), "v s p -> v 1 s p") for part in zip(*matrices, strict=True))
+        margins = list(dict.fromkeys(view.margin for view in views))
+        area = [area_matrix(PICTURE_SIZE, preprocessing.input_size, margin) for margin in margins]
         for name, value in {
             "colours": colours,
-            "rows": rows,
-            "columns": rearrange(columns, "v 1 s p -> v 1 p s").contiguous(),
+            "area": rearrange(area, "k s p -> k 1 s p"),
+            "margins": torch.tensor([margins.index(view.margin) for view in views]),
+            "mirrored": rearrange(torch.tensor([view.mirrored for view in views]), "v -> v 1 1 1"),
             "mean": rearrange(mean, "c -> c 1 1"),
             "std": rearrange(std, "c -> c 1 1"),
         }.items():
@@ -76,7 +77,9 @@ class PictureInput(nn.Module):
     def forward(self, pictures: Tensor, views: Tensor) -> Tensor:
         """uint8 RGB (n 224 224 3), the numbers (n) of their views -> normalised (n c s s), c = 1 for gray."""
         values = rearrange(pictures.float() @ self.colours, "n h w c -> n c h w")
-        return (self.rows[views] @ values @ self.columns[views] - self.mean) / self.std
+        rows = self.area[self.margins[views]]  # (n 1 s p)
+        columns = torch.where(self.mirrored[views], rows.flip(2), rows)
+        return (rows @ values @ rearrange(columns, "n 1 s p -> n 1 p s") - self.mean) / self.std
 
 
 class Step(nn.Module):
@@ -152,7 +155,7 @@ def forms(network: FaceNetwork, preprocessing: Preprocessing) -> list[Form]:
     )
     seen = (
         f"int64 ({{}}): how a picture is seen, 0 to {len(TURNS) - 1} in turns from one frame of a face to the next "
-        "(parts of it, as it is and mirrored; it is cut and mirrored inside)"
+        "(whole and closer, as it is and mirrored; that is done inside)"
     )
     return [
         Form(

@@ -65,7 +65,7 @@ class Look:
     def _heat(self, gradients: Tensor) -> Tensor:
         """The views' heat laid on each other (h w), in [0, 1]."""
         seen = zip(grad_cam(self._maps, gradients), self._views, strict=True)
-        # where a view begins, a third of a map's cell further at most, moves nothing
+        # closer views move the border by a third of a map's cell: too little to move what was found
         heat = reduce([heat.flip(-1) if view.mirrored else heat for heat, view in seen], "v h w -> h w", "sum")
         return heat / heat.max().clamp(min=1e-12)
 
