@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 DOORS = {
     "mediapipe": {"faces/landmarks.py"},
     "ai_edge_litert": {"faces/inner_networks.py"},
+    "openvino": {"faces/inner_networks.py"},
     "ultralytics": {"faces/yolo.py", "training/detector.py"},
     "av": {"capture", "output/video.py", "output/pieces.py", "output/sound.py"},
     "fastapi": {"server"},

@@ -1,4 +1,4 @@
-"""MediaPipe's short-range detector of faces, run by itself in LiteRT: boxes with scores, no landmarks.
+"""MediaPipe's short-range detector of faces, run by itself: boxes with scores, no landmarks.
 
 MediaPipe's graph around this network takes as long again. The network is that of Bazarevsky et al., "BlazeFace:
 Sub-millisecond Neural Face Detection on Mobile GPUs", arXiv 1907.05047; the steps before and after it are those of
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from einops import repeat
 
-from stemo.faces.inner_networks import InnerNetwork, inner_parts
+from stemo.faces.inner_networks import inner_parts, open_network
 from stemo.faces.regions import iou
 from stemo.records import Array, Box, Face, Image
 
@@ -36,7 +36,7 @@ class BoxFinder:
 
     def __init__(self, model: Path, *, threshold: float = 0.5) -> None:
         with inner_parts(model) as parts:
-            self._network = InnerNetwork(parts.read("face_detector.tflite"))
+            self._network = open_network(parts.read("face_detector.tflite"), convolutions=True)
         self._threshold = threshold
         self._centres = cell_centres()
 

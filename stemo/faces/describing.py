@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemo.faces.head_pose import HeadPose
-from stemo.faces.inner_networks import InnerNetwork, inner_parts
+from stemo.faces.inner_networks import inner_parts, open_network
 from stemo.records import Face, Image
 
 # fmt: off
@@ -34,7 +34,7 @@ class Describer:
 
     def __init__(self, model: Path) -> None:
         with inner_parts(model) as parts:
-            self._shapes = InnerNetwork(parts.read("face_blendshapes.tflite"))
+            self._shapes = open_network(parts.read("face_blendshapes.tflite"), convolutions=False)
             self._pose = HeadPose(parts.read("geometry_pipeline_metadata_landmarks.binarypb"))
 
     def describe(self, image: Image, face: Face) -> Face:

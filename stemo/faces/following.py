@@ -1,7 +1,7 @@
 """Reading a face again where it was a moment ago: MediaPipe's network of the face's mesh, without its search for one.
 
 A face that is followed needs no detector, only the mesh of the place where it was. MediaPipe's own graph around that
-network takes half as long again, and remembers what cannot be saved; so it is run here by LiteRT, on the crop, and with
+network takes half as long again, and remembers what cannot be saved; so it is run here by itself, on the crop, and with
 the steps after it, of MediaPipe's ``face_landmarks_detector_graph`` (Apache 2.0). The network is that of Grishchenko et
 al., "Attention Mesh: High-fidelity Face Mesh Prediction in Real-time", arXiv 2006.10962.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stemo.faces.geometry import LEFT_EYE, RIGHT_EYE
-from stemo.faces.inner_networks import InnerNetwork, inner_parts
+from stemo.faces.inner_networks import inner_parts, open_network
 from stemo.faces.landmarks import LANDMARKS, landmarks_box
 from stemo.records import Array, Face, Image
 
@@ -35,7 +35,7 @@ class Follower:
 
     def __init__(self, model: Path) -> None:
         with inner_parts(model) as parts:
-            self._mesh = InnerNetwork(parts.read("face_landmarks_detector.tflite"))
+            self._mesh = open_network(parts.read("face_landmarks_detector.tflite"), convolutions=True)
 
     def follow(self, image: Image, face: Face) -> Face | None:
         """``face`` in another picture (h w 3), RGB uint8: its landmarks and score; ``None`` where it is not there.

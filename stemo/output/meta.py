@@ -18,6 +18,7 @@ PACKAGES = (
     "torch",
     "mediapipe",
     "ai-edge-litert",
+    "openvino",
     "onnxruntime",
     "numpy",
     "opencv-python",

@@ -26,7 +26,7 @@ from stemo.recognizer import Recognizer, choose_device
 from stemo.training.report.recording import SPEED, check_record, record_speed
 
 REPEATS = 3
-PACKAGES = ("torch", "onnxruntime", "mediapipe", "ai-edge-litert", "opencv-python", "av", "numpy")
+PACKAGES = ("torch", "onnxruntime", "mediapipe", "ai-edge-litert", "openvino", "opencv-python", "av", "numpy")
 
 
 def run_benchmark(
@@ -115,7 +115,7 @@ def machine(device: torch.device) -> dict[str, str]:
     threads = f"{available_processors()} processors for this process of {os.cpu_count()}"
     return {
         "machine": f"{_processor()}{_graphics(device)}, {platform.system()} {platform.release()}",
-        "threads": f"{threads}; OpenCV, torch and LiteRT 1 each, ONNX Runtime half of them",
+        "threads": f"{threads}; OpenCV, torch, LiteRT and OpenVINO 1 each, ONNX Runtime half of them",
         "versions": f"python {platform.python_version()}, {versions}",
     }
 
