@@ -8,12 +8,10 @@ these has it, the error names the command that brings it; stemo itself fetches n
 from __future__ import annotations
 
 import hashlib
-import http.client
 import importlib.util
 import os
 import shlex
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,21 +59,21 @@ ASSETS: dict[str, Asset] = {
 }
 
 
-def locate(name: str, given: Path | None = None, *, download: bool = False) -> Path:
+def locate(name: str, given: Path | None = None) -> Path:
     """The verified path of the asset ``name``; ``given`` is looked at alone when it is not ``None``.
 
-    With ``download``, which no command of stemo asks for, a file that is nowhere is fetched into the cache. Raises
-    ConfigError for an unknown name, MissingError when the file is nowhere (and cannot be fetched), and WeightsError
-    when the given file is missing or when its sha256 is not the expected one.
+    Raises ConfigError for an unknown name, MissingError when the file is nowhere, and WeightsError when the given file
+    is missing or when its sha256 is not the expected one.
     """
     asset = _asset(name)
     if given is not None:
         return _given(name, asset, Path(given))
     if (path := found(name)) is not None:
         return verify(name, path)
-    if not download:
-        raise _missing(name, asset, "nothing there, nor in an installed package")
-    return verify(name, _fetch(name, asset))
+    raise MissingError(
+        f"{name} {asset.filename!r} was not found: expected it in STEMO_ASSETS or in {cache_folder()}, got nothing "
+        f"there, nor in an installed package. {remedy(name)}, or put the file into the folder named by STEMO_ASSETS"
+    )
 
 
 def found(name: str) -> Path | None:
@@ -111,7 +109,7 @@ def remedy(name: str, path: Path | None = None) -> str:
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept; it is not created before something is fetched.
+    """Where files are looked for that come with no package.
 
     A user without a home, as in some containers, gets a folder among the temporary files.
     """
@@ -157,33 +155,3 @@ def _inside_package(package: str, inner: str) -> Iterator[Path]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fetch(name: str, asset: Asset) -> Path:
-    target = cache_folder() / asset.filename
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
-            try:
-                _download(asset.url, Path(part.name))
-                verify(name, Path(part.name))
-            except BaseException:
-                Path(part.name).unlink(missing_ok=True)
-                raise
-        Path(part.name).replace(target)
-    except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
-        raise _missing(name, asset, f"{error}") from error
-    return target
-
-
-def _download(url: str, target: Path) -> None:
-    with urllib.request.urlopen(url, timeout=20) as answer, target.open("wb") as file:
-        while block := answer.read(1 << 20):
-            file.write(block)
-
-
-def _missing(name: str, asset: Asset, reason: str) -> MissingError:
-    return MissingError(
-        f"{name} {asset.filename!r} was not found: expected it in STEMO_ASSETS or in {cache_folder()}, got {reason}. "
-        f"{remedy(name)}, or put the file into the folder named by STEMO_ASSETS"
-    )

@@ -44,7 +44,7 @@ class TrainingSettings:
     ``start_from`` names weights to go on from, or "face_identity"; ``frozen`` blocks of the spatial stream stay as they
     are; readings of the ``teachers`` replace ``teacher_share`` of the votes, and in the clip stage those of the spatial
     stream itself replace ``clip_teacher_share`` of what is then left.
-    ``prior_strength`` from 0 to 1 asks more of rare classes.
+    ``prior_strength`` from 0 to 1 asks more of rare classes in training, ``logit_adjustment`` of the weights made.
     """
 
     data: tuple[str, ...] = ()
@@ -76,6 +76,7 @@ class TrainingSettings:
     teacher_share: float = 0.5
     clip_teacher_share: float = 0.3
     prior_strength: float = 0.0
+    logit_adjustment: float = 0.0
     held_back: float = 0.2
     seed: int = 0
 
@@ -99,7 +100,8 @@ TRAINING_RANGES: dict[str, Range] = {
     **dict.fromkeys(("batch", "views"), COUNT),
     **dict.fromkeys(("epochs", "clip_epochs", "joint_epochs", "patience", "frozen"), AMOUNT),  # no epoch: no stage
     **dict.fromkeys(("weight_decay", "mixup", "category_weight", "valence_weight", "arousal_weight"), AMOUNT),
-    **dict.fromkeys(("small_share", "teacher_share", "clip_teacher_share", "prior_strength"), SHARE),
+    **dict.fromkeys(("small_share", "teacher_share", "clip_teacher_share"), SHARE),
+    **dict.fromkeys(("prior_strength", "logit_adjustment"), SHARE),
     **dict.fromkeys(("small_size", "full_size"), PIXELS),
     "lr": RATE,
     "held_back": ("0 to less than 1", lambda value: 0 <= value < 1),

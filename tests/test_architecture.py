@@ -32,7 +32,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "training": SETUP | {*STAGES, "pipeline", "recognizer"},
     "server": SETUP | {*STAGES, "pipeline", "recognizer"},
     "modes": SETUP | {*STAGES, "pipeline", "recognizer", "training", "server"},
-    "cli": SETUP | {"modes", "server", "training"},
+    "arguments": GROUND,
+    "cli": SETUP | {"arguments", "modes", "server", "training"},
     "__init__": GROUND | {"recognizer"},
 }
 DOORS = {

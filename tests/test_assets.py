@@ -83,28 +83,6 @@ def test_nothing_is_fetched_and_the_error_says_how_to(home: Path, tmp_path: Path
     assert not home.exists()
 
 
-def test_fetched_once_into_the_cache_where_that_is_asked_for(home: Path, tmp_path: Path) -> None:
-    remote = _write(tmp_path / "remote.bin", b"good")
-    path = locate("thing", download=True)
-    assert path == home / ".cache" / "stemo" / "thing.bin"
-    remote.unlink()
-    assert locate("thing", download=True) == locate("thing") == path
-
-
-def test_fetched_but_wrong_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
-    _write(tmp_path / "remote.bin", b"evil")
-    with pytest.raises(WeightsError, match="is not the published file"):
-        locate("thing", download=True)
-    assert list((home / ".cache" / "stemo").iterdir()) == []
-
-
-@pytest.mark.usefixtures("home")
-def test_offline_is_one_line_with_a_next_step() -> None:
-    with pytest.raises(WeightsError, match=r"was not found.*STEMO_ASSETS") as caught:
-        locate("thing", download=True)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.usefixtures("home")
 def test_what_a_package_carries_is_installed_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     carried = replace(ASSETS["thing"], package=("nosuchpackage", "thing.bin", "nosuchpackage==1"))

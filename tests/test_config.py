@@ -110,6 +110,7 @@ def test_a_wrong_type_is_named(tmp_path: Path, section: str, key: str, value: ob
         ("teacher_share", 1.1, "0 to 1"),
         ("clip_teacher_share", -0.1, "0 to 1"),
         ("prior_strength", 2.0, "0 to 1"),
+        ("logit_adjustment", -0.1, "0 to 1"),
         ("held_back", 1.0, "0 to less than 1"),
         ("seed", -1, "0 to 4294967295"),
     ],
@@ -131,6 +132,7 @@ def test_the_ends_of_every_range_are_accepted() -> None:
         "teacher_share": 1.0,
         "clip_teacher_share": 1.0,
         "prior_strength": 1.0,
+        "logit_adjustment": 1.0,
     }
     assert load_settings(None, {"training": shares}).training == TrainingSettings(**shares)
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -17,6 +18,7 @@ from stemo.assets import ASSETS, locate
 from stemo.errors import ConfigError, MissingError, WeightsError
 from stemo.faces import FaceAnalyzer
 from stemo.faces.boxes import BoxFinder
+from stemo.faces.finding import FaceFinder
 from stemo.faces.geometry import landmark_features
 from stemo.faces.landmarks import Landmarker, pose_angles
 from stemo.faces.stills import read_still, still_landmarker
@@ -92,6 +94,29 @@ def test_in_a_time_lapse_a_face_keeps_its_id(photo: Image) -> None:
     with FaceAnalyzer() as analyzer:
         seen = [analyzer.analyze(Frame(index, index * 2.0, np.roll(part, 9 * index, 1))) for index in range(6)]
     assert [[face.track_id for face in faces] for faces in seen] == [[1]] * 6
+
+
+class WithoutLandmarks:
+    """A finder whose faces have landmarks in the first of ``every`` frames only, as a face at the edge of view has."""
+
+    def __init__(self, finder: FaceFinder, every: int) -> None:
+        self._finder, self._every, self._count = finder, every, 0
+
+    def find(self, *given: Any, **named: Any) -> list[Face]:
+        self._count += 1
+        faces = self._finder.find(*given, **named)
+        return [replace(face, landmarks=None) for face in faces] if self._count % self._every != 1 else faces
+
+
+def test_a_tilted_face_keeps_its_id_while_only_its_box_is_found(photo: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = cv2.getRotationMatrix2D((985.0, 230.0), 40, 1.0)
+    tilted = np.ascontiguousarray(cv2.warpAffine(photo, turn, (1280, 720))[:, 780:1200], np.uint8)
+    with FaceAnalyzer(1) as analyzer:
+        monkeypatch.setattr(analyzer, "_finder", WithoutLandmarks(analyzer._finder, 3))
+        faces = [analyzer.find(Frame(index, index * 0.4, tilted)) for index in range(7)]
+        monkeypatch.undo()
+    assert [[face.track_id for face in seen] for seen in faces] == [[1]] * 7
+    assert [seen[0].landmarks is not None for seen in faces] == [True, False, False] * 2 + [True]
 
 
 def test_padded_rows_are_read_as_well_as_packed_ones(photo: Image) -> None:

@@ -62,6 +62,7 @@ def test_a_forgotten_mode_writes_no_weights(capsys: pytest.CaptureFixture[str], 
     [
         (("--video", "in.mp4", "--record", "seen.mp4"), "--record has no meaning with --video"),
         (("--video", "in.mp4", "--engine", "ray"), "engine 'ray' is for many videos"),
+        (("--video", "in.mp4", "--workers", "2"), "workers 2 are for many videos"),
         (("--video", "in.mp4", "--workers", "0"), "workers 0 is out of range"),
         (("--demo", "--workers", "-1"), "workers -1 is out of range"),
         ((*LIVE, "--output", "o", "--format", "csv,xml"), "'xml'"),
@@ -83,5 +84,11 @@ def test_rows_of_what_is_seen_live_come_in_the_formats_asked_for(
     assert "add --record a.mp4" in capsys.readouterr().out
     assert main([*LIVE, "--no-objects", "--output", "b", "--format", "csv,parquet"]) == 0
     assert "--record" not in capsys.readouterr().out
-    made = {path.name for path in Path().iterdir()} - {"in.mp4"}
-    assert made == {"a_results.jsonl", "a_meta.json", "b_results.csv", "b_results.parquet", "b_meta.json"}
+    Path("c.yaml").write_text("recognition: {format: csv}\n", encoding="utf-8")
+    assert main([*LIVE, "--no-objects", "--output", "c", "--config", "c.yaml"]) == 0
+    assert main([*LIVE, "--no-objects", "--output", "d", "--config", "c.yaml", "--format", "jsonl"]) == 0
+    made = {path.name for path in Path().iterdir()} - {"in.mp4", "c.yaml"}
+    assert made == {
+        *("a_results.jsonl", "a_meta.json", "b_results.csv", "b_results.parquet", "b_meta.json"),
+        *("c_results.csv", "c_meta.json", "d_results.jsonl", "d_meta.json"),
+    }

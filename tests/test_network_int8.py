@@ -70,6 +70,17 @@ def test_the_twin_reads_nearly_as_the_network(network: Network, twin: Twin) -> N
 
 
 @pytest.mark.slow
+def test_readings_of_the_twin_know_more_than_256_steps(network: Network, twin: Twin) -> None:
+    torch.manual_seed(2)
+    engine, count = OnnxEngine(network, twin=twin), 600
+    ends = torch.randn(2, 1, 16, 192 + 192 + 48)
+    between = torch.lerp(ends[0], ends[1], torch.linspace(0, 1, count)[:, None, None])
+    read = engine.read_clip(FrameFeatures(*between.split([192, 192, 48], dim=-1)))
+    for values in (*read.logits.T, read.valence, read.arousal):
+        assert values.unique().numel() > 400
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_batch_is_read_as_its_faces_are(network: Network, twin: Twin, count: int) -> None:
     torch.manual_seed(3)

@@ -1,4 +1,4 @@
-"""Logit adjustment asks more of rare classes, and only in training."""
+"""Logit adjustment asks more of rare classes, in training or of the weights made."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 
-from stemo.training.category_loss import category_error, prior_shift
+from stemo.network.architectures import build, describe
+from stemo.network.model import FrameFeatures
+from stemo.training.category_loss import adjust, category_error, prior_shift
 from stemo.training.datasets import Still
 from stemo.training.labels import one_hot
 
@@ -39,3 +42,27 @@ def test_a_network_that_knows_nothing_reads_rare_classes_as_often_as_others() ->
             logits.data -= gradient
     torch.testing.assert_close(plain.softmax(-1), target, atol=1e-3, rtol=0)
     torch.testing.assert_close(adjusted.softmax(-1), torch.full((1, 2), 0.5), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("architecture", "size"), [("stemo", "tiny"), ("resnet_se", "base")])
+def test_an_adjusted_network_says_logits_lower_by_the_shift(architecture: str, size: str) -> None:
+    network = build(architecture, size, 3).eval()
+    pixels = describe(architecture, size).input_size
+    frames, landmarks = torch.rand(network.length, 1, pixels, pixels), torch.zeros(network.length, 205)
+    with torch.inference_mode():
+        features = network.encode_frames(frames, landmarks)
+        clip = FrameFeatures(*(rearrange(part, "t c -> 1 t c") for part in features))
+        before = network.read_clip(clip)
+        adjust(network, (-1.0, 0.0, 2.0))
+        after = network.read_clip(clip)
+    torch.testing.assert_close(before.logits - after.logits, torch.tensor([[-1.0, 0.0, 2.0]]))
+    torch.testing.assert_close((before.valence, before.arousal), (after.valence, after.arousal), rtol=0, atol=0)
+
+
+def test_without_strength_or_votes_nothing_is_adjusted() -> None:
+    network = build("resnet_se", "base", 2)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert prior_shift([still(3)], 0.0) == ()
+    assert prior_shift([still(0, np.zeros(7, np.float32))], 0.5) == ()
+    adjust(network, ())
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +165,19 @@ def test_what_only_later_stages_use_leaves_the_first_one_valid(
     before = Path("runs/r/spatial.safetensors").read_bytes()
     assert train(clip_teacher_share=0.6) == 0
     assert Path("runs/r/spatial.safetensors").read_bytes() == before
+
+
+def test_a_trained_network_is_adjusted_without_training_again(train: Train) -> None:
+    before, stages = load_file("runs/r/stemo_tiny.safetensors"), contents()
+    assert train(logit_adjustment=0.5) == 0
+    after = load_file("runs/r/stemo_tiny.safetensors")
+    # the drawn faces have seven categories, all as frequent
+    moved = after["heads.category.4.bias"] - before["heads.category.4.bias"]
+    torch.testing.assert_close(moved, torch.full((7,), 0.5 * math.log(7), dtype=moved.dtype), atol=2e-3, rtol=0)
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {"heads.category.4.bias"}
+    assert {name: data for name, data in contents().items() if "stemo" not in name} == {
+        name: data for name, data in stages.items() if "stemo" not in name
+    }
 
 
 def test_clips_begin_anew_where_the_spatial_stage_has_changed(train: Train, capsys: pytest.CaptureFixture[str]) -> None:

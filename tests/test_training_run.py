@@ -32,7 +32,8 @@ from stemo.training.evaluation import Pictures
 from stemo.training.feature_bank import FeatureBank, build_bank
 from stemo.training.joint_stage import JointSettings, train_joint
 from stemo.training.metrics import CategoryReadings
-from stemo.training.run import CACHE, Run, _stages
+from stemo.training.run import CACHE, _stages
+from stemo.training.run_state import Run
 from stemo.training.spatial_stage import train_spatial
 from stemo.training.state import epochs_done
 

@@ -80,7 +80,8 @@ class FaceAnalyzer:
         cut = self._cuts.update(frame.image) or not self._video
         known, missing = self._tracker.expected(frame.time), self._tracker.missing(frame.time)
         found = self._finder.find(frame, known, missing=missing, cut=cut)
-        seen = [replace(face, crop=align(frame.image, face.landmarks, face.box, LOOK)) for face in found]
+        # by the box alone, so that a face looks the same whether its landmarks were read or not
+        seen = [replace(face, crop=align(frame.image, None, face.box, LOOK)) for face in found]
         return self._tracker.update(seen, frame.time, cut=cut)
 
     def describe(self, frame: Frame, faces: Sequence[Face]) -> list[Face]:

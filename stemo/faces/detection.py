@@ -48,7 +48,7 @@ def open_detectors(
         boxes = BoxFinder(locate("face_landmarker", landmarker))
         return Detectors(boxes, Tiled(boxes))
     if name == "yunet":
-        yunet = Yunet(locate("face_detection_yunet", weights, download=False))
+        yunet = Yunet(locate("face_detection_yunet", weights))
         return Detectors(yunet, yunet)
     assert weights is not None
     yolo = YoloFaces(weights, device=device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError
 
 SUMMARY = ("weights", "overwrite", "architecture", "size", "config")  # what has a meaning without a mode
@@ -39,13 +40,26 @@ def check_workers(workers: int | None) -> None:
         raise ConfigError(f"workers {workers!r} is out of range: expected 1 or more, got {workers}.")
 
 
-def check_one_video(engine: str) -> None:
-    """Raise :class:`ConfigError` for an engine that has nothing to share out."""
+def check_one_video(engine: str, workers: int | None) -> None:
+    """Raise :class:`ConfigError` for an engine, or for workers, that have nothing to share out."""
+    if workers is not None and workers > 1:
+        raise ConfigError(
+            f"workers {workers} are for many videos: expected a folder, a pattern or a list of them, got one source. "
+            "Leave --workers out, or name it in a list (.txt)."
+        )
     if engine != "local":
         raise ConfigError(
             f"engine {engine!r} is for many videos: expected a folder, a pattern or a list of them, got one source. "
             "Leave --engine out, or name it in a list (.txt)."
         )
+
+
+def live_formats(given: str | None, settings: RecognitionSettings) -> str | None:
+    """The data formats that a flag (``given``) or a YAML file names for a camera; ``None`` where neither does.
+
+    A file that says what holds without it says nothing here: rows of a camera are for reading while they grow.
+    """
+    return given or (settings.format if settings.format != RecognitionSettings().format else None)
 
 
 def _is_summary(options: Namespace) -> bool:

@@ -24,7 +24,8 @@ def run_train(
     could not be written, before anything is trained; what lies at ``weights`` is replaced only with ``overwrite``.
     """
     from stemo.recognizer import choose_device
-    from stemo.training.run import result_path, train
+    from stemo.training.result import result_path
+    from stemo.training.run import train
 
     if not settings.data:
         raise ConfigError("data set is not given: expected --data PATH, got none. See: python main.py --help")

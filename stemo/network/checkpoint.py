@@ -145,7 +145,8 @@ def adopt(network: FaceNetwork, path: Path, labels: Sequence[str]) -> Adopted:
             f"{len(fitting)} of {len(own)} tensors in common. Choose others, or the --architecture and --size of these."
         )
     known = [label for label in labels if label in facts.labels]
-    for name in _category_tensors(network):
+    last = category_layer(network)
+    for name in (f"{last}.weight", f"{last}.bias"):
         fitting.pop(name, None)
         if known:
             fitting[name] = own[name].clone()
@@ -157,11 +158,10 @@ def adopt(network: FaceNetwork, path: Path, labels: Sequence[str]) -> Adopted:
     return Adopted(facts, fresh, tuple(label for label in labels if label not in known))
 
 
-def _category_tensors(network: FaceNetwork) -> list[str]:
-    """The names of the weights and the bias that have a row for each category: those of the last layer on their way."""
+def category_layer(network: FaceNetwork) -> str:
+    """The name of the linear layer that says the categories' logits, with a row for each: the last on their way."""
     layers = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)]
-    last = [name for name in layers if "category" in name.split(".")][-1]
-    return [f"{last}.weight", f"{last}.bias"]
+    return [name for name in layers if "category" in name.split(".")][-1]
 
 
 def _half(value: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from stemo.network.clip_buffer import turns
 from stemo.network.engine import Engine
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction, calibrated
-from stemo.network.preprocessing import Preprocessing, views_of
+from stemo.network.preprocessing import Preprocessing, views_in, views_of
 
 
 class ClipReader(Protocol):
@@ -45,7 +45,7 @@ class NetworkClips:
     def read(self, pictures: Tensor, landmarks: Tensor, places: Tensor) -> Prediction:
         """As in :class:`ClipReader`; each view of a frame is encoded once."""
         shown, views, places = seen_in_turns(places)
-        frames = self._preprocessing.fitted(pictures[shown], [views_of(self.length)[view] for view in views])
+        frames = self._preprocessing.fitted(pictures[shown], views_in(self.length, views.tolist()))
         features = self._engine.encode_frames(frames.to(self._device), landmarks[shown].to(self._device))
         places = places.to(self._device)
         return self._engine.read_clip(FrameFeatures(*(part[places] for part in features)))

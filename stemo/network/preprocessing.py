@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -33,6 +33,12 @@ PARTS = 28  # of a side, in which margins are counted
 def views_of(length: int) -> tuple[View, ...]:
     """The views in which a network that reads ``length`` frames sees a face in turns."""
     return TURNS if length > 1 else (WHOLE,)
+
+
+def views_in(length: int, numbers: Iterable[int]) -> list[View]:
+    """The views of :func:`views_of` that have these ``numbers``, in the same order."""
+    views = views_of(length)
+    return [views[number] for number in numbers]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The network's two graphs in 8-bit integers: half the time on processors with instructions for it.
 
 Weights get a scale per channel, activations one each, from the ranges that real faces show (Jacob et al., CVPR 2018).
-The landmark encoder, the LSTM and all softmaxes stay in float: they are small, and sensitive.
+The landmark encoder, the LSTM, all softmaxes and the last layers stay in float: they are small, and sensitive.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def quantise(network: Network, frames: Tensor, landmarks: Tensor) -> tuple[bytes
     clip = trace(ClipPart(network), tuple(part[:2] for part in clips), CLIP_INPUTS, CLIP_OUTPUTS)
     return (
         _quantised(frame, FRAME_OPERATIONS, FRAME_INPUTS, (frames, landmarks), maps=True),
-        _quantised(clip, CLIP_OPERATIONS, CLIP_INPUTS, clips),
+        _quantised(clip, CLIP_OPERATIONS, CLIP_INPUTS, clips, exact=_last_layers(network)),
     )
 
 
@@ -82,9 +82,18 @@ class Ranges:
 
 
 def _quantised(
-    model: Any, operations: list[str], names: Sequence[str], inputs: Sequence[Tensor], *, maps: bool = False
+    model: Any,
+    operations: list[str],
+    names: Sequence[str],
+    inputs: Sequence[Tensor],
+    *,
+    maps: bool = False,
+    exact: frozenset[str] = frozenset(),
 ) -> bytes:
-    """``model`` in 8 bits; all its means are of feature ``maps`` (b c h w), or none is."""
+    """``model`` in 8 bits; all its means are of feature ``maps`` (b c h w), or none is.
+
+    What has one of the weights named in ``exact`` stays in float.
+    """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     with tempfile.TemporaryDirectory() as folder:
@@ -97,6 +106,7 @@ def _quantised(
                 Ranges(names, inputs),  # type: ignore[arg-type]
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=operations,
+                nodes_to_exclude=_nodes_with(plain, exact),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -104,6 +114,21 @@ def _quantised(
                 extra_options={"WeightSymmetric": True},
             )
         return _cleaned(small)
+
+
+def _last_layers(network: Network) -> frozenset[str]:
+    """The names of the weights, in the clip part, of the layers that say logits, valence and arousal.
+
+    In 8 bits readings would go up and down in steps.
+    """
+    heads = network.heads.named_children()
+    return frozenset(f"network.heads.{name}.{len(list(head.children())) - 1}.weight" for name, head in heads)
+
+
+def _nodes_with(path: Path, weights: frozenset[str]) -> list[str]:
+    import onnx
+
+    return [node.name for node in onnx.load(path).graph.node if not weights.isdisjoint(node.input)]
 
 
 @contextmanager

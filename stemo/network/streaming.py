@@ -23,7 +23,7 @@ from stemo.network.model import (
     Prediction,
     calibrated,
 )
-from stemo.network.preprocessing import Preprocessing, views_of
+from stemo.network.preprocessing import Preprocessing, views_in
 from stemo.records import State
 
 Values = tuple[list[float], float, float]  # probabilities, valence, arousal
@@ -121,7 +121,7 @@ class StreamReader:
         if not sights:
             return []
         faces = [sight.face for sight in sights for _ in sight.views]
-        views = [views_of(self.length)[view] for sight in sights for view in sight.views]
+        views = views_in(self.length, (number for sight in sights for number in sight.views))
         pictures = torch.stack([face.picture for face in faces]).to(self.device)
         frames, landmarks = self.preprocessing.fitted(pictures, views), stack_landmarks(faces).to(self.device)
         parts = zip(*self.engine.encode_frames(frames, landmarks), strict=True)
@@ -168,6 +168,5 @@ def read_whole(
 ) -> Prediction:
     """One face's frames from the first to the newest -> the newest frame's prediction, all from pixels."""
     pictures, landmarks, numbers = shown_clip(faces, times, network.length)
-    views = [views_of(network.length)[number] for number in numbers]
-    clip = rearrange(preprocessing.fitted(pictures, views), "t c h w -> 1 t c h w")
+    clip = rearrange(preprocessing.fitted(pictures, views_in(network.length, numbers)), "t c h w -> 1 t c h w")
     return network.eval()(clip, rearrange(landmarks, "t f -> 1 t f"))

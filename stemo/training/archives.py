@@ -19,14 +19,11 @@ import cv2
 import numpy as np
 
 from stemo.capture.images import walk
+from stemo.capture.suffixes import VIDEOS
 from stemo.errors import DataError
 from stemo.records import Box, Image
 
 PICTURES = {".webp", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
-VIDEOS = {
-    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
-    *(".mts", ".m2ts", ".ts", ".3gp", ".ogv", ".vob", ".mxf"),
-}
 TABLES = {".csv", ".txt"}
 DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, KeyError, RuntimeError, OSError, EOFError)  # of a zip
 

@@ -43,6 +43,12 @@ class Collection:
         """How the stills to choose by get their labels, in words."""
         return "; ".join(dict.fromkeys(self.rules))
 
+    @property
+    def untried(self) -> list[str]:
+        """The classes without a still to choose by."""
+        shown = {still.label for still in self.valid}
+        return [name for place, name in enumerate(self.labels) if place not in shown]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:

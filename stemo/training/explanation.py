@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from stemo.faces.geometry import BLENDSHAPES, KEY_POINTS
 from stemo.network.clip_buffer import ClipBuffer, gone, views_at
 from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
-from stemo.network.preprocessing import Preprocessing, View, views_of
+from stemo.network.preprocessing import Preprocessing, View, views_in
 from stemo.network.streaming import Observation, stack_landmarks
 
 
@@ -82,7 +82,7 @@ class Explainer:
         """The face of the frame at ``time`` seconds; the faces of one track must come in order."""
         buffer = self._buffer(face.track_id, time)
         numbers = views_at(time, buffer.last, self._network.length)
-        views = [views_of(self._network.length)[number] for number in numbers]
+        views = views_in(self._network.length, numbers)
         picture = repeat(face.picture.to(self._device), "h w c -> v h w c", v=len(views))
         pictures = self._preprocessing.fitted(picture, views)
         landmarks = stack_landmarks([face]).to(self._device).requires_grad_()

@@ -24,8 +24,11 @@ from stemo.training.state import read_facts
 Origin: TypeAlias = Mapping[str, Any]  # by the name of a setting, or of what else changes the result
 ORIGIN = "origin"  # its name among the facts of a checkpoint
 RESTS_ON = "rests_on"  # in the origin of a later stage: the weights that the stage before it found
-# more or fewer epochs over the same state are the same training; data and classes are described by what was found
-LEFT_OUT = frozenset({"name", "epochs", "clip_epochs", "joint_epochs", "patience", "data", "classes"})
+# more or fewer epochs over the same state are the same training, and what is done to its weights in the end is no part
+# of it; data and classes are described by what was found
+LEFT_OUT = frozenset(
+    {"name", "epochs", "clip_epochs", "joint_epochs", "patience", "data", "classes", "logit_adjustment"}
+)
 AFTER_STILLS = frozenset({"clip_teacher_share", "views", "landmarks"})  # settings that the first stage never sees
 
 

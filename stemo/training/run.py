@@ -6,8 +6,7 @@ before it has found other weights since, it begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ import torch
 from torch import nn
 
 from stemo.config import TrainingSettings
-from stemo.network.architectures import build, describe, name_of
-from stemo.network.checkpoint import WeightFacts, save_weights
+from stemo.network.architectures import build, describe
 from stemo.network.frame_network import FrameNetwork
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, Network
 from stemo.network.preprocessing import Preprocessing
@@ -25,55 +23,30 @@ from stemo.training.augment import Strength
 from stemo.training.boards import TensorBoard
 from stemo.training.category_loss import prior_shift
 from stemo.training.class_set import class_set
-from stemo.training.clip_stage import ClipSettings, fit_temperature, train_clips
+from stemo.training.clip_stage import ClipSettings, train_clips
 from stemo.training.clips import join, plan_sequences, plan_stills
-from stemo.training.collection import Collection, collect
+from stemo.training.collection import collect
 from stemo.training.datasets import Still
 from stemo.training.distillation import mixed, soften
 from stemo.training.distributed import World, joined, own_device
-from stemo.training.divergence import check_result
-from stemo.training.evaluation import Pictures, category_readings, labels_of, predict_stills, report, still_bank
+from stemo.training.evaluation import Pictures, category_readings, labels_of, predict_stills, still_bank
 from stemo.training.feature_bank import build_bank
 from stemo.training.joint_stage import JointSettings, train_joint
-from stemo.training.keeping import make_place, writing
+from stemo.training.keeping import make_place
 from stemo.training.landmark_cache import landmark_cache
 from stemo.training.layouts.sequences import sequence_stills
 from stemo.training.metrics import CategoryReadings
 from stemo.training.origin import Origin, check_origin, of_stills, origin_of, resting_on, rests_on_another
+from stemo.training.result import Result, finish
+from stemo.training.run_state import Run, Say
 from stemo.training.spatial_stage import SpatialSettings, train_spatial
-from stemo.training.starting import FRESH, Start, start
+from stemo.training.starting import start
 from stemo.training.state import epochs_done, load_state
 
-Say = Callable[[str], None]
 SMALL_MOTION = Strength(rotation=4, scale=0.05, shift=0.03, aspect=0.02, flip=0.0, degrade=0.15, light=0.12, erase=0.05)
 SEQUENCE_VERSIONS = 8
 CACHE = "cache"  # beside the runs: readings of pictures that any of them may use
 STAGES = SPATIAL, CLIPS, JOINT = "spatial.safetensors", "clips.safetensors", "joint.safetensors"  # their checkpoints
-
-
-@dataclass(slots=True)
-class Run:
-    """What all stages share."""
-
-    settings: TrainingSettings
-    folder: Path
-    device: torch.device
-    world: World
-    collection: Collection
-    board: TensorBoard
-    say: Say
-    names: list[str]  # of the data sets, those behind the starting weights too
-    origin: Origin
-    shift: tuple[float, ...] = ()  # of logits, for rare classes
-    begun: Start = FRESH
-
-    @property
-    def loss_weights(self) -> tuple[float, float, float]:
-        """Weights of the category, valence and arousal losses."""
-        return self.settings.category_weight, self.settings.valence_weight, self.settings.arousal_weight
-
-
-Result = tuple[Path, dict[str, Any]]
 
 
 def train(settings: TrainingSettings, runs: Path, device: torch.device, say: Say) -> Result | None:
@@ -108,6 +81,8 @@ def _train(settings: TrainingSettings, runs: Path, device: torch.device, world: 
         )
         if collection.left_out:
             say(f"left out: {', '.join(f'{n} {what}' for what, n in collection.left_out.most_common())}")
+        if collection.untried:
+            say(f"no stills to choose by: {', '.join(collection.untried)}; how well these are read will not be known")
         return _stages(run)
 
 
@@ -123,9 +98,10 @@ def _stages(run: Run) -> Result | None:
     if source := run.settings.start_from:
         run.begun = start(network, source, collection.labels, pictures, run.settings.seed, run.say)
         run.names += run.begun.names
+    run.adjustment = prior_shift(pictures, run.settings.logit_adjustment)
     if run.settings.teachers:
         pictures = _taught(run, pictures)
-    run.shift = prior_shift(pictures, run.settings.prior_strength) if run.settings.prior_strength else ()
+    run.shift = prior_shift(pictures, run.settings.prior_strength)
     run.board.samples(Pictures(pictures[:256]))
 
     # stage 1: what one frame shows
@@ -134,7 +110,7 @@ def _stages(run: Run) -> Result | None:
     if not run.world.first:
         return None
     if not isinstance(network, Network):
-        return _finish(run, network, valid, np.full((len(valid), LANDMARK_FEATURES), np.nan, np.float32))
+        return finish(run, network, valid, np.full((len(valid), LANDMARK_FEATURES), np.nan, np.float32))
 
     # landmarks, once, with the run-time code
     cache = run.folder.parent / CACHE
@@ -165,7 +141,7 @@ def _stages(run: Run) -> Result | None:
     network.spatial.freeze(run.settings.frozen)
     origin = _origin_after(run, network, JOINT)
     train_joint(network, pictures, landmarks, read, joint, run.folder / JOINT, run.board, run.device, origin)
-    return _finish(run, network, valid, valid_landmarks)
+    return finish(run, network, valid, valid_landmarks)
 
 
 def _taught(run: Run, pictures: Sequence[Still]) -> list[Still]:
@@ -269,45 +245,3 @@ def _origin_after(run: Run, network: nn.Module, stage: str) -> Origin:
     if rests_on_another(run.folder / stage, origin):
         run.say(f"{Path(stage).stem}: begins anew, as the stage before it has changed")
     return origin
-
-
-def _finish(run: Run, network: FaceNetwork, valid: Sequence[Still], landmarks: np.ndarray) -> Result:
-    labels = torch.tensor(labels_of(valid))
-    architecture, size = run.settings.architecture, run.settings.size
-    preprocessing = Preprocessing(describe(architecture, size).input_size)
-    prediction = predict_stills(network, valid, landmarks, preprocessing, run.device)
-    network.temperature.fill_(fit_temperature(prediction.logits.cpu(), labels))
-    probabilities = network.probabilities(prediction)
-    readings = category_readings(probabilities, valid, run.collection.labels)
-    check_result(network, readings)
-    metrics = report(readings.score, run.collection.rule, probabilities, valid)
-    run.board.end(asdict(run.settings), readings, metrics["calibration_error"])
-    path = result_path(run.settings, run.folder.parent)
-    facts = WeightFacts(
-        name=path.stem,
-        architecture=architecture,
-        size=size,
-        labels=run.collection.labels,
-        clip_length=network.length,
-        input_size=preprocessing.input_size,
-        trained=_is_trained(run, network),
-        training_data=", ".join(dict.fromkeys(run.names)),
-        metrics={"valid": metrics, "settings": asdict(run.settings)},
-    )
-    if not facts.trained:
-        run.say("not trained: what reads the categories has had no epoch (see epochs, clip_epochs and joint_epochs)")
-    with writing(path):
-        save_weights(path, network, facts)
-    return path, metrics
-
-
-def _is_trained(run: Run, network: FaceNetwork) -> bool:
-    """Whether the heads that read ``network`` have learnt their categories, here or before."""
-    given = run.settings
-    epochs = given.clip_epochs + given.joint_epochs if isinstance(network, Network) else given.epochs
-    return epochs > 0 or run.begun.whole
-
-
-def result_path(settings: TrainingSettings, runs: Path) -> Path:
-    """Where a training writes its weights, their JSON beside them. Raises :class:`ConfigError` as ``describe`` does."""
-    return runs / settings.name / f"{name_of(settings.architecture, settings.size)}.safetensors"

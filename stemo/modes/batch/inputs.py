@@ -11,13 +11,9 @@ from itertools import takewhile
 from pathlib import Path
 
 from stemo.capture import images
+from stemo.capture.suffixes import VIDEOS
 from stemo.errors import InputError
 from stemo.output.data import default_output, input_name
-
-SUFFIXES = frozenset(
-    {".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2t", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
-    | {".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +108,7 @@ def _pattern(pattern: str, output: Path | None) -> Batch:
     videos = [file for file in files if _is_video(file) and not _is_inside(file, output, root)]
     if not videos:
         raise InputError(
-            f"pattern {pattern!r} matches no videos: expected files ending in {', '.join(sorted(SUFFIXES))}, "
+            f"pattern {pattern!r} matches no videos: expected files ending in {', '.join(sorted(VIDEOS))}, "
             f"got {len(files)} other files. Check it, seen from {str(Path.cwd())!r}; images are read by their folder."
         )
     return Batch(_videos(videos, root), output)
@@ -158,7 +154,7 @@ def _check_places(batch: Batch) -> None:
 
 
 def _is_video(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    return file.suffix.lower() in VIDEOS and not file.name.startswith(".")
 
 
 def _is_inside(file: Path, output: Path, root: Path) -> bool:

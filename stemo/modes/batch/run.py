@@ -12,7 +12,7 @@ from pathlib import Path
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, OutputError
 from stemo.modes.batch.engines import Engine
-from stemo.modes.batch.inputs import SUFFIXES, Batch, Video
+from stemo.modes.batch.inputs import VIDEOS, Batch, Video
 from stemo.modes.batch.summary import FAILED, LEFT, READ, SKIPPED, Row, make_row, table, throughput, write_summary
 from stemo.modes.batch.tasks import Outcome, Task
 from stemo.modes.live import interrupting
@@ -147,7 +147,7 @@ def _is_path(name: str | None) -> bool:
 
 def _make_folders(batch: Batch) -> None:
     """Raise :class:`OutputError` where the output is no folder and cannot become one."""
-    if batch.output.suffix.lower() in SUFFIXES and not batch.output.exists():
+    if batch.output.suffix.lower() in VIDEOS and not batch.output.exists():
         raise OutputError(
             f"output {str(batch.output)!r} is the name of a video: expected a folder for {len(batch.videos)} results, "
             f"got {batch.output.suffix!r}. Name a folder with --output."
