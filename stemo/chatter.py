@@ -1,10 +1,11 @@
-"""What libraries print, log or warn of where only stemo's own lines belong."""
+"""What libraries print, log, warn of or tell others where only stemo's own lines belong."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -29,6 +30,15 @@ def quiet() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def silence_openvino() -> None:
+    """Keep OpenVINO from telling its makers of its use; to be called before its first import.
+
+    It sends them a count, and forks a process for it, as soon as it is imported, unless the package that does so cannot
+    be.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

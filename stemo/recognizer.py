@@ -24,9 +24,11 @@ from stemo.network.exported import ExportedNetwork, ExportedStream, is_exported,
 from stemo.network.int8 import FACTS, Twin, find_twin
 from stemo.network.streaming import Observation, StreamReader
 from stemo.pipeline import Pipeline, Scene
+from stemo.processors import available_processors
 from stemo.records import Affect, Face, Frame, FrameResult, Image, Reading, State
 
 CPU_BACKENDS = ("onnx", "int8")
+MOST_THREADS = 4  # that networks as small as these gain by
 
 
 class Recognizer:
@@ -129,19 +131,26 @@ class Recognizer:
             yield from pipeline.results(frames, overlapped=overlapped)
 
     @contextlib.contextmanager
-    def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
-        """The stages for one stream, loaded and warm, so that its first frame takes no longer than the others."""
-        reader = self._reader()
-        with self.analyzer() as analyzer:
+    def stages(self, scene: Scene | None = None, *, in_turn: bool = False) -> Iterator[Pipeline]:
+        """The stages for one stream, loaded and warm, so that its first frame takes no longer than the others.
+
+        ``in_turn``: no two of them will work at the same time, so each gets the processors that the ``scene`` leaves.
+        """
+        threads = turn_threads(scene is not None) if in_turn else None
+        reader = self._reader(threads)
+        with self.analyzer(threads=threads or 1) as analyzer:
             yield Pipeline(analyzer, reader, self.smoother(), scene, self.batch)
 
-    def stream(self, backend: str) -> StreamReader:
-        """What reads one stream's faces, run by ``backend``. Raises :class:`ConfigError` where that cannot be."""
+    def stream(self, backend: str, threads: int | None = None) -> StreamReader:
+        """What reads one stream's faces, run by ``backend``. Raises :class:`ConfigError` where that cannot be.
+
+        ``threads`` are those of ONNX Runtime for the network's own graphs (``None``: half the processors).
+        """
         if isinstance(self.network, ExportedNetwork):
             self.network.check(backend, self.device)
             return ExportedStream(self.network)
         twin = self._twin if wants_twin(backend, self.device) else None
-        return StreamReader(self.network, self.facts.preprocessing, self.device, backend, twin)
+        return StreamReader(self.network, self.facts.preprocessing, self.device, backend, twin, threads)
 
     def _still(self) -> Pipeline:
         """The stages for one picture, which know nothing of the one before."""
@@ -151,9 +160,9 @@ class Recognizer:
         self._stills.reader.restore(self._stills.blank)
         return Pipeline(self._stills.analyzer, self._stills.reader, self.smoother())
 
-    def _reader(self) -> FaceReader:
+    def _reader(self, threads: int | None = None) -> FaceReader:
         """What reads one stream's faces, warm."""
-        stream = self.stream(self.backend)
+        stream = self.stream(self.backend, threads)
         stream.warm_up()
         return FaceReader(stream, self.facts)
 
@@ -200,6 +209,11 @@ class Stills(NamedTuple):
     analyzer: FaceAnalyzer
     reader: FaceReader
     blank: State
+
+
+def turn_threads(scene: bool) -> int:
+    """Threads for each of stages that work one after the other, the objects of a ``scene`` found beside them."""
+    return max(1, min(available_processors() - scene, MOST_THREADS))
 
 
 def choose_device(name: str, weights: Path | str | None = None, backend: str = "auto") -> torch.device:

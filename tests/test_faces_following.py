@@ -98,6 +98,39 @@ def test_where_there_is_none_it_says_so(follower: Follower, picture: Image, face
     assert follower.follow(np.full_like(picture, gray), face) is None
 
 
+class Says:
+    """A mesh network that gives the same ``points`` and ``presence``, a logit, whatever it is shown."""
+
+    def __init__(self, points: Array, presence: float) -> None:
+        self._said = [points.reshape(1, 1, 1, -1), np.full((1, 1, 1, 1), presence, np.float32)]
+
+    def __call__(self, values: Array) -> list[Array]:
+        assert values.shape == (1, SIDE, SIDE, 3)
+        return self._said
+
+
+@pytest.mark.parametrize(
+    ("presence", "there"),
+    [(np.nan, False), (-np.inf, False), (-1e4, False), (-0.01, False), (0.01, True), (1e4, True), (np.inf, True)],
+)
+def test_only_a_likely_face_is_one(
+    follower: Follower, picture: Image, face: Face, presence: float, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.random.default_rng(0).uniform(0, SIDE, (LANDMARKS, 3)).astype(np.float32)
+    monkeypatch.setattr(follower, "_mesh", Says(points, presence))
+    assert (follower.follow(picture, face) is not None) == there
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_mesh_that_is_not_finite_is_no_face(
+    follower: Follower, picture: Image, face: Face, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.random.default_rng(0).uniform(0, SIDE, (LANDMARKS, 3)).astype(np.float32)
+    points[7, 1] = value
+    monkeypatch.setattr(follower, "_mesh", Says(points, 20.0))
+    assert follower.follow(picture, face) is None
+
+
 @pytest.mark.parametrize("shift", [(-5000.0, 0.0), (0.0, 9000.0)])
 def test_a_place_outside_of_the_picture_has_no_face(
     follower: Follower, picture: Image, face: Face, shift: tuple[float, float]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from stemo.assets import locate
 from stemo.faces import inner_networks
@@ -58,8 +66,9 @@ def test_what_openvino_said_stays(picture: Image) -> None:
 
 
 @needs_openvino
-def test_openvino_repeats_itself_to_the_bit(picture: Image) -> None:
-    one, other = Openvino(part(CONVOLUTIONS[0])), Openvino(part(CONVOLUTIONS[0]))
+@pytest.mark.parametrize("threads", [1, 2])
+def test_openvino_repeats_itself_to_the_bit(picture: Image, threads: int) -> None:
+    one, other = Openvino(part(CONVOLUTIONS[0])), Openvino(part(CONVOLUTIONS[0]), threads)
     values = shown(picture, one.shape)
     for said, again in zip(one(values), other(values), strict=True):
         np.testing.assert_array_equal(said, again)
@@ -77,12 +86,47 @@ def test_other_processors_have_litert(machine: str, monkeypatch: pytest.MonkeyPa
     assert isinstance(open_network(part(CONVOLUTIONS[1]), convolutions=True), LiteRt)
 
 
+@pytest.fixture
+def _loaded_anew() -> Iterator[None]:
+    inner_networks._core.cache_clear()
+    yield
+    inner_networks._core.cache_clear()
+
+
+@pytest.mark.usefixtures("_loaded_anew")
 def test_without_openvino_there_is_litert(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inner_networks, "find_spec", {}.get)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     assert isinstance(open_network(part(CONVOLUTIONS[1]), convolutions=True), LiteRt)
 
 
-@pytest.mark.parametrize("kind", [LiteRt, pytest.param(Openvino, marks=needs_openvino)])
-def test_another_file_is_a_value_error(kind: type[LiteRt] | type[Openvino]) -> None:
+@pytest.mark.usefixtures("_loaded_anew")
+def test_where_openvino_does_not_load_there_is_litert(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", ModuleType("openvino"))  # as a folder of that name would be
+    assert not inner_networks.openvino_is_faster()
+    assert isinstance(open_network(part(CONVOLUTIONS[1]), convolutions=True), LiteRt)
+
+
+@needs_openvino
+def test_without_a_place_for_temporary_files_there_is_litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    assert isinstance(open_network(part(CONVOLUTIONS[1]), convolutions=True), LiteRt)
+
+
+def test_another_file_is_a_value_error() -> None:
     with pytest.raises(ValueError, match=r"."):
-        kind(b"no network")
+        open_network(b"no network", convolutions=True)
+
+
+@needs_openvino
+@pytest.mark.slow
+def test_nobody_is_told_that_openvino_is_used(tmp_path: Path) -> None:
+    code = (
+        "import multiprocessing, sys\n"
+        "from stemo.faces.inner_networks import openvino_is_faster\n"
+        "assert openvino_is_faster() and 'openvino' in sys.modules\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+        "assert multiprocessing.active_children() == []\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == []

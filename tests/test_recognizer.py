@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
+from stemo.capture import open_source
 from stemo.errors import ConfigError
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.network.streaming import StreamReader
-from stemo.recognizer import Recognizer, choose_device
-from stemo.records import Image, Reading
+from stemo.recognizer import Recognizer, choose_device, turn_threads
+from stemo.records import Frame, Image, Reading
 
 
 @pytest.fixture
@@ -58,6 +60,34 @@ def test_onnx_reads_beside_graphics_without_a_device_being_named(fresh_weights: 
     assert recognizer.stream("onnx").device == torch.device("cpu")
 
 
+# --- stages in turn ---
+
+
+@pytest.mark.parametrize(
+    ("processors", "scene", "threads"), [(1, True, 1), (2, False, 2), (2, True, 1), (4, True, 3), (64, False, 4)]
+)
+def test_stages_in_turn_share_what_the_scene_leaves(
+    monkeypatch: pytest.MonkeyPatch, processors: int, scene: bool, threads: int
+) -> None:
+    monkeypatch.setattr("stemo.recognizer.available_processors", lambda: processors)
+    assert turn_threads(scene) == threads
+
+
+@pytest.mark.slow
+def test_stages_in_turn_read_what_overlapped_ones_do(photo: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemo.recognizer.available_processors", lambda: 3)
+    moved = [np.ascontiguousarray(photo[40:440, 700 - 2 * step : 1280 - 2 * step]) for step in range(6)]
+    frames = [Frame(index, index / 25, image) for index, image in enumerate(moved)]
+    recognizer = Recognizer()
+    with recognizer.stages(in_turn=True) as alone, recognizer.stages() as shared:
+        one, other = (list(pipeline.results(frames, overlapped=False)) for pipeline in (alone, shared))
+    for mine, expected in zip(one, other, strict=True):
+        (reading,), (wanted,) = mine.readings, expected.readings
+        assert reading.raw is not None
+        assert wanted.raw is not None
+        np.testing.assert_allclose(reading.raw.probabilities, wanted.raw.probabilities, atol=1e-4)
+
+
 # --- single pictures ---
 
 
@@ -69,9 +99,9 @@ class Counted(Recognizer):
         self.streams, self.analyzers, self.closed = 0, 0, 0
         self.analyzer = partial(self._analyzer, self.analyzer)  # type: ignore[assignment]
 
-    def stream(self, backend: str) -> StreamReader:
+    def stream(self, backend: str, threads: int | None = None) -> StreamReader:
         self.streams += 1
-        return super().stream(backend)
+        return super().stream(backend, threads)
 
     def _analyzer(self, make: partial[FaceAnalyzer], **given: Any) -> FaceAnalyzer:
         self.analyzers += 1
@@ -129,6 +159,20 @@ def _one_frame(picture: Image) -> list[Any]:
     from stemo.records import Frame
 
     return [Frame(0, 0.0, picture)]
+
+
+@pytest.mark.slow
+def test_a_real_clip_is_read_the_same_to_the_bit_overlapped_or_not(shared: Path) -> None:
+    recognizer, ways = Recognizer(device="cpu", faces=6), []
+    for overlapped in (False, True):
+        with open_source(shared / "videos" / "several_faces.mp4") as source:
+            results = recognizer.results(islice(source, 60), overlapped=overlapped)
+            ways.append([plain(list(result.faces)) for result in results])
+    alone, together = ways
+    assert len(alone) == 60
+    assert max(len(said) // 2 for said in alone) >= 2
+    for one, other in zip(alone, together, strict=True):
+        assert one == other
 
 
 def test_closing_frees_and_a_later_picture_begins_anew(recognizer: Counted, pictures: list[Image]) -> None:

@@ -33,7 +33,8 @@ class FaceAnalyzer:
     ``landmarker`` is MediaPipe's ``face_landmarker.task`` (``None``: the installed copy), ``detector`` one of
     mediapipe, yunet and yolo, with its ``face_weights`` on ``device`` as
     :func:`stemo.faces.detection.open_detectors` takes them. With ``video=False`` pictures have nothing to do with each
-    other: each is searched as the first frame of a stream is, and ids mean nothing from one to the next. Where the
+    other: each is searched as the first frame of a stream is, and ids mean nothing from one to the next. Following
+    runs on so many ``threads``. Where the
     landmarker is nowhere to be found but another detector is chosen, faces have no landmarks, and a warning is logged.
     Raises ConfigError for ``max_faces`` below 1 and for detectors that cannot be, and WeightsError for files that are
     missing or tampered with. Use it as a context manager, or :meth:`close` it.
@@ -48,6 +49,7 @@ class FaceAnalyzer:
         face_weights: Path | None = None,
         device: str = "cpu",
         video: bool = True,
+        threads: int = 1,
     ) -> None:
         if max_faces < 1:
             raise ConfigError(
@@ -55,7 +57,7 @@ class FaceAnalyzer:
             )
         check_detector(detector, face_weights)
         self._closing = ExitStack()
-        self._video = video
+        self._video, self._threads = video, threads
         try:
             model = _landmarker(landmarker, detector)
             found = open_detectors(detector, face_weights, landmarker=model, device=device)
@@ -120,7 +122,7 @@ class FaceAnalyzer:
             return self._kept(FaceFinder(Blind(), Blind(), Blind(), *detectors, max_faces))
         close_up = self._kept(Landmarker(model, threshold=CLOSE_UP_THRESHOLD))
         whole = self._kept(Landmarker(model, max_faces=max_faces))
-        follower = Follower(model) if self._video else Blind()  # single pictures have nobody to follow
+        follower = Follower(model, self._threads) if self._video else Blind()  # single pictures have nobody to follow
         return self._kept(FaceFinder(follower, whole, close_up, *detectors, max_faces))
 
     def _kept(self, made: Kept) -> Kept:

@@ -22,7 +22,7 @@ from stemo.records import Array, Face, Image
 
 SIDE = 256  # pixels of the mesh network's input
 ROOM = 1.5  # side of the place to look at, in sides of the face
-PRESENT = 0.5  # least probability that there is a face
+PRESENT = 0.0  # least logit of there being a face: as likely as not
 
 Matrix = npt.NDArray[np.float64]
 
@@ -30,12 +30,13 @@ Matrix = npt.NDArray[np.float64]
 class Follower:
     """Reads faces where they were in the picture before; ``model`` is MediaPipe's ``face_landmarker.task``.
 
-    Remembers nothing. Raises WeightsError when ``model`` cannot be loaded.
+    The network runs on so many ``threads``. Remembers nothing. Raises WeightsError when ``model`` cannot be loaded.
     """
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, threads: int = 1) -> None:
         with inner_parts(model) as parts:
-            self._mesh = open_network(parts.read("face_landmarks_detector.tflite"), convolutions=True)
+            mesh = parts.read("face_landmarks_detector.tflite")
+            self._mesh = open_network(mesh, convolutions=True, threads=threads)
 
     def follow(self, image: Image, face: Face) -> Face | None:
         """``face`` in another picture (h w 3), RGB uint8: its landmarks and score; ``None`` where it is not there.
@@ -48,9 +49,10 @@ class Follower:
             image, place, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
         )
         points, presence = self._mesh(np.multiply(crop, 1 / 255, dtype=np.float32)[None])[:2]
-        landmarks = placed(points.reshape(LANDMARKS, 3), place)
-        if 1 / (1 + math.exp(-float(presence.item()))) < PRESENT or not np.isfinite(landmarks).all():
+        there = float(presence.item()) >= PRESENT  # NaN is no face either
+        if not there or not np.isfinite(points).all():
             return None
+        landmarks = placed(points.reshape(LANDMARKS, 3), place)
         return Face(landmarks_box(landmarks), face.score, landmarks=landmarks)
 
 

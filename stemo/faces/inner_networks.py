@@ -1,7 +1,7 @@
 """The networks inside MediaPipe's landmarker file, each run by itself: in LiteRT, or in OpenVINO where that is faster.
 
 On x86 processors OpenVINO takes three quarters of LiteRT's time for networks of convolutions, and says the same to a
-thousandth of a pixel. On other processors LiteRT is at home, and it runs what is no convolution faster everywhere.
+few thousandths of a pixel. On other processors LiteRT is at home, and it runs what is no convolution faster everywhere.
 """
 
 from __future__ import annotations
@@ -11,57 +11,59 @@ import platform
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from stemo.chatter import quiet
+from stemo.chatter import quiet, silence_openvino
 from stemo.faces.landmarks import unloadable
 from stemo.records import Array
 
 X86 = ("x86_64", "amd64")
-ONE_THREAD = {
+OPTIONS = {
     "PERFORMANCE_HINT": "LATENCY",
     "NUM_STREAMS": 1,
-    "INFERENCE_NUM_THREADS": 1,
     "ENABLE_CPU_PINNING": False,  # the system may move it to where nothing else runs
     "INFERENCE_PRECISION_HINT": "f32",  # some processors would take 16 bits, and say something else
 }
 
 
 class InnerNetwork(Protocol):
-    """One network on one thread."""
+    """One network; one thread at a time may ask it. ``shape``: of what it takes."""
+
+    shape: tuple[int, ...]
 
     def __call__(self, values: Array) -> list[Array]:
         """What the network says of ``values``, of the shape that it has as its input: arrays of the caller's own."""
         ...
 
 
-def open_network(model: bytes, *, convolutions: bool) -> InnerNetwork:
+def open_network(model: bytes, *, convolutions: bool, threads: int = 1) -> InnerNetwork:
     """The network in ``model``, a TFLite file, in what runs it fastest; ``convolutions``: it consists of them.
 
-    Raises ValueError for another ``model``, OSError where there is no room for temporary files.
+    Raises ValueError for another ``model``.
     """
-    network = Openvino(model) if convolutions and openvino_is_faster() else LiteRt(model)
+    network = _in_openvino(model, threads) if convolutions and openvino_is_faster() else None
+    network = network or LiteRt(model, threads)
     # the first run prepares, and may log
     network(np.zeros(network.shape, np.float32))
     return network
 
 
 def openvino_is_faster() -> bool:
-    """Whether this is a processor on which OpenVINO outruns LiteRT, and OpenVINO is installed."""
-    return platform.machine().lower() in X86 and find_spec("openvino") is not None
+    """Whether this is a processor on which OpenVINO outruns LiteRT, and OpenVINO loads."""
+    return platform.machine().lower() in X86 and _core() is not None
 
 
 class LiteRt:
-    """A network in LiteRT. ``shape``: of what it takes."""
+    """A network in LiteRT. Raises ValueError for another ``model``."""
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, threads: int = 1) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._native: Any = Interpreter(model_content=model, num_threads=1)
+        self._native: Any = Interpreter(model_content=model, num_threads=threads)
         self._native.allocate_tensors()
         (given,) = self._native.get_input_details()
         self.shape: tuple[int, ...] = tuple(given["shape"].tolist())
@@ -76,24 +78,26 @@ class LiteRt:
 
 
 class Openvino:
-    """A network in OpenVINO, for one picture at a time. ``shape``: of what it takes."""
+    """A network in OpenVINO, for one picture at a time.
 
-    def __init__(self, model: bytes) -> None:
-        from openvino import Core
+    Raises RuntimeError for another ``model``, OSError where there is no place for temporary files, and ImportError
+    where OpenVINO does not load.
+    """
 
-        core = Core()
+    def __init__(self, model: bytes, threads: int = 1) -> None:
+        core = _core()
+        if core is None:
+            raise ImportError("OpenVINO does not load")
         # it reads such files by their path only
         with tempfile.TemporaryDirectory(prefix="stemo_", ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "network.tflite"
             path.write_bytes(model)
-            try:
-                read = core.read_model(path)
-            except RuntimeError as error:
-                raise ValueError("no TFLite network") from error
+            read = core.read_model(path)
         self.shape: tuple[int, ...] = (1, *(size.get_length() for size in read.input(0).partial_shape[1:]))
         # a batch of any size would cost a third more
         read.reshape(self.shape)
-        self._native: Any = core.compile_model(read, "CPU", ONE_THREAD).create_infer_request()
+        compiled = core.compile_model(read, "CPU", {**OPTIONS, "INFERENCE_NUM_THREADS": threads})
+        self._native: Any = compiled.create_infer_request()
 
     def __call__(self, values: Array) -> list[Array]:
         """See :class:`InnerNetwork`."""
@@ -111,3 +115,23 @@ def inner_parts(model: Path) -> Iterator[zipfile.ZipFile]:
             yield parts
     except (RuntimeError, ValueError, OSError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise unloadable(model, error) from error
+
+
+def _in_openvino(model: bytes, threads: int) -> Openvino | None:
+    """``None`` where LiteRT must do, which also has the better words for what is no network at all."""
+    try:
+        return Openvino(model, threads)
+    except (OSError, RuntimeError):
+        return None
+
+
+@cache
+def _core() -> Any | None:
+    """OpenVINO, one for the process; ``None`` where it is not there or does not load."""
+    silence_openvino()
+    try:
+        from openvino import Core
+
+        return Core()
+    except (ImportError, RuntimeError, OSError):
+        return None

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from stemo.chatter import silence_openvino
 from stemo.errors import WeightsError
 from stemo.records import Image, SceneObject
 
@@ -83,12 +84,13 @@ class Yolo:
 
 
 def silence_ultralytics() -> None:
-    """Keep ultralytics offline, quiet and out of the user's home; to be called before its first import.
+    """Keep ultralytics, and what it loads, offline, quiet and out of the user's home; call before its first import.
 
     Its settings file goes into a folder that lasts as long as the process, unless ``YOLO_CONFIG_DIR`` names another.
     """
     os.environ.update(YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true", YOLO_VERBOSE="false")
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "true")
+    silence_openvino()
     if "YOLO_CONFIG_DIR" not in os.environ:
         folder = tempfile.mkdtemp(prefix="stemo-ultralytics-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from stemo.assets import cache_folder
+from stemo.chatter import silence_openvino
 from stemo.faces.inner_networks import X86
 from stemo.modes.doctor import Check, Trouble
 from stemo.processors import available_processors, container_processors
@@ -76,7 +76,7 @@ def machine_checks() -> list[Check]:
         Check("memory", memory, mend="close other programs, or give --faces 1"),
         Check("write: this folder", partial(writable, Path()), True, "cd ~"),
         Check("write: runs/", partial(writable, RUNS), mend="cd ~"),
-        Check("write: cache", cache, mend="export STEMO_ASSETS=FOLDER (one that holds the assets already)"),
+        Check("write: temporary files", temporary, mend="export TMPDIR=FOLDER (one that can be written to)"),
         Check("camera", camera, mend="plug a camera in; in a container add --device /dev/video0", patience=20.0),
         Check("display", display, mend="export DISPLAY=:0, or run --realtime with --no-window", patience=30.0),
     ]
@@ -86,7 +86,13 @@ def _faster() -> list[Check]:
     """What follows faces in less time, where this processor can run it so."""
     if platform.machine().lower() not in X86:
         return []
-    return [Check("openvino", partial(loaded, "openvino", "openvino>=2025.0"), mend="pip install 'openvino>=2025.0'")]
+    return [Check("openvino", openvino, mend="pip install 'openvino>=2025.0'")]
+
+
+def openvino() -> str:
+    """The version of OpenVINO, which is imported without a word to its makers; raises Trouble as :func:`loaded`."""
+    silence_openvino()
+    return loaded("openvino", "openvino>=2025.0")
 
 
 def python_version() -> str:
@@ -182,9 +188,12 @@ def writable(folder: Path) -> str:
     return f"{place}, {free / GIB:.1f} GiB free"
 
 
-def cache() -> str:
-    """Whether the folder of fetched assets can be written to, for what is not installed."""
-    return writable(cache_folder())
+def temporary() -> str:
+    """Whether temporary files can be written; raises Trouble where not."""
+    try:
+        return writable(Path(tempfile.gettempdir()))
+    except FileNotFoundError as error:
+        raise Trouble("there is no folder for temporary files that can be written to") from error
 
 
 def camera() -> str:

@@ -25,6 +25,7 @@ from types import TracebackType
 
 from stemo.capture import Recording
 from stemo.errors import ConfigError, OutputError, TruncatedError
+from stemo.faces.inner_networks import openvino_is_faster
 from stemo.modes.standing import Place, fingerprint
 from stemo.output.journal import Journal
 from stemo.output.meta import package_versions
@@ -187,6 +188,7 @@ def identify(place: Place, weights: str, device: str, engine: str) -> State:
             "video": not place.no_video,
             "device": device,
             "engine": engine,
+            "mesh": "openvino" if openvino_is_faster() else "litert",
             "checkpoint": CHECKPOINT,
             "format": FORMAT,
         },

@@ -42,13 +42,17 @@ def make_engine(
     device: torch.device,
     backend: str = "auto",
     twin: Twin | None = None,
+    threads: int | None = None,
 ) -> Engine:
-    """The engine for ``backend``, as :func:`engine_name` has it, on ``device``; raises ConfigError like it."""
+    """The engine for ``backend``, as :func:`engine_name` has it, on ``device``; raises ConfigError like it.
+
+    ``threads`` are those of ONNX Runtime (``None``: :func:`network_threads`).
+    """
     name = engine_name(network, preprocessing, device, backend, has_twin=twin is not None)
     if name == "torch":
         return TorchEngine(network, device)
     assert isinstance(network, Network)
-    return OnnxEngine(network, threads=network_threads(), twin=twin if name == "int8" else None)
+    return OnnxEngine(network, threads=threads or network_threads(), twin=twin if name == "int8" else None)
 
 
 def engine_name(

@@ -59,9 +59,10 @@ class StreamReader:
         device: torch.device,
         backend: str = "auto",
         twin: Twin | None = None,
+        threads: int | None = None,
     ) -> None:
         self.device = device
-        self.engine = make_engine(network, preprocessing, device, backend, twin)
+        self.engine = make_engine(network, preprocessing, device, backend, twin, threads)
         self.preprocessing = preprocessing
         self.length = network.length
         self.temperature = float(network.temperature)
