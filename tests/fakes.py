@@ -226,7 +226,7 @@ class FixedRecognizer(FixedAnalyzer):
         return super().find(frame)
 
     @contextmanager
-    def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
+    def stages(self, scene: Scene | None = None, *, in_turn: bool = False) -> Iterator[Pipeline]:  # noqa: ARG002
         yield Pipeline(self, FixedReader(), MovingAverage(5), scene)
 
 

@@ -40,7 +40,7 @@ class RememberingRecognizer(FixedRecognizer):
         self._seen = state["seen"]
 
     @contextmanager
-    def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
+    def stages(self, scene: Scene | None = None, *, in_turn: bool = False) -> Iterator[Pipeline]:  # noqa: ARG002
         self._seen = 0
         yield Pipeline(self, RememberingReader(), MovingAverage(5), scene)
 

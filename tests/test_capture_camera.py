@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from stemo.capture import Camera
+from stemo.capture import Camera, camera
 from stemo.errors import InputError, TruncatedError
+from stemo.faces import tracking
 
 
 class Device:
@@ -53,6 +54,10 @@ def test_a_camera_that_opens_but_shows_nothing_is_no_camera(monkeypatch: pytest.
     monkeypatch.setattr(cv2, "VideoCapture", lambda index: Device(index, pictures=0))
     with pytest.raises(InputError, match="camera 0 cannot be opened: expected"):
         Camera(0)
+
+
+def test_a_camera_may_stall_for_as_long_as_its_faces_are_remembered() -> None:
+    assert camera.PATIENCE >= tracking.STALE
 
 
 def test_importing_capture_loads_no_heavy_library() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from pathlib import Path
 
 import av
@@ -102,9 +103,9 @@ def test_a_cut_mp4_gives_what_decodes_and_then_says_so(tmp_path: Path, fraction:
     assert stamps[:-1] == list(range(len(stamps) - 1))  # the last may be half a picture
 
 
-@pytest.mark.parametrize("suffix", ["mkv", "webm", "avi", "mov"])
+@pytest.mark.parametrize("suffix", ["mkv", "webm", "avi", "mov", "flv", "wmv"])
 def test_other_containers_cut_short(tmp_path: Path, suffix: str) -> None:
-    codec = {"webm": "libvpx-vp9", "avi": "mpeg4"}.get(suffix, "libx264")
+    codec = {"webm": "libvpx-vp9", "avi": "mpeg4", "wmv": "wmv2"}.get(suffix, "libx264")
     make_video(tmp_path / f"a.{suffix}", frames=60, codec=codec, options=FASTSTART if suffix == "mov" else None)
     with open_source(tmp_path / f"a.{suffix}") as source:
         assert len(list(source)) == 60
@@ -128,6 +129,42 @@ def test_an_mp4_cut_inside_its_index(tmp_path: Path) -> None:
 def test_a_live_recording_of_unknown_size_is_whole(tmp_path: Path) -> None:
     make_video(tmp_path / "a.mkv", options={"live": "1"})
     with open_source(tmp_path / "a.mkv") as source:
+        assert len(list(source)) == 20
+
+
+class Pipe:
+    """A file that can only grow, so that nobody comes back to say in its beginning how long it has become."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.touch()
+
+    def write(self, data: bytes) -> int:
+        with self._path.open("ab") as file:
+            return file.write(data)
+
+
+@pytest.mark.parametrize(("suffix", "form", "codec"), [("flv", "flv", "libx264"), ("wmv", "asf", "wmv2")])
+def test_what_came_through_a_pipe_is_whole(tmp_path: Path, suffix: str, form: str, codec: str) -> None:
+    make_video(tmp_path / f"a.{suffix}", codec=codec)
+    piped = tmp_path / f"piped.{suffix}"
+    with av.open(str(tmp_path / f"a.{suffix}")) as given, av.open(Pipe(piped), "w", format=form) as target:
+        copied = target.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(given.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = copied
+                target.mux(packet)
+    with open_source(piped) as source:
+        assert len(list(source)) == 20
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_size_that_is_none_is_no_promise(tmp_path: Path, value: float) -> None:
+    make_video(tmp_path / "a.flv")
+    data = (tmp_path / "a.flv").read_bytes()
+    place = data.index(b"filesize") + 9
+    (tmp_path / "a.flv").write_bytes(data[:place] + struct.pack(">d", value) + data[place + 8 :])
+    with open_source(tmp_path / "a.flv") as source:
         assert len(list(source)) == 20
 
 

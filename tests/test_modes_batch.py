@@ -183,17 +183,19 @@ def test_an_interruption_keeps_what_is_done_and_the_next_run_does_the_rest(room:
     assert len(room.rows("z Ölçü")) == 6
 
 
+@pytest.mark.parametrize("last", [False, True])
 def test_an_interruption_while_a_video_is_finished_ends_the_batch_after_it(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    room: Room, monkeypatch: pytest.MonkeyPatch, last: bool
 ) -> None:
-    finish = video._write_meta
+    finish = video.write_meta
 
-    def interrupted(*given: Any) -> None:
-        signal.raise_signal(signal.SIGINT)
-        finish(*given)
+    def interrupted(*given: Any, complete: bool, **facts: Any) -> None:
+        if complete is last:
+            signal.raise_signal(signal.SIGINT)
+        finish(*given, complete=complete, **facts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(video, "_write_meta", interrupted)
+        patch.setattr(video, "write_meta", interrupted)
         with pytest.raises(KeyboardInterrupt):
             room.run()
     assert room.outcomes == {"a b.mp4": "read", "z Ölçü.mkv": "not read"}

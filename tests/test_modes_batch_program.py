@@ -11,9 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import av
 import pytest
 from conftest import ROOT, wait_until
 from fakes import make_video
@@ -158,6 +159,54 @@ def assert_long_is_kept(out: Path) -> None:
     facts = json.loads((out / "long_meta.json").read_text())
     assert (facts["complete"], facts["counts"]["rows"]) == (False, len(rows))
     assert 0 < len(rows) < LONG
+
+
+@needs_proc
+def test_all_of_it_killed_with_resume_a_second_run_gives_the_same_bytes(tmp_path: Path, fresh_weights: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    make_video(tmp_path / "clips" / "a.mp4", frames=400)  # more than there are to a checkpoint
+    make_video(tmp_path / "clips" / "b.mp4", frames=5)
+    flags = ("--video", "clips", "--format", "json,csv,parquet", "--weights", str(fresh_weights), "--device", "cpu")
+    assert run(tmp_path, *flags, "--output", "whole")[0] == 0
+    out, going_on = tmp_path / "out", ("--resume", "--workers", "2")
+    with program(tmp_path, *flags, "--output", out, *going_on) as running:
+        wait_until(lambda: running.poll() is not None or any(out.glob(".a*/checkpoint-*[0-9]")), "a checkpoint")
+        workers = children_of(running.pid)
+        assert len(workers) >= 2
+        for process in (running.pid, *workers):
+            os.kill(process, signal.SIGKILL)
+        running.communicate()
+        wait_until(lambda: not any(map(is_running, workers)), "the workers end")
+    assert not (out / "a_meta.json").exists()
+    assert any(out.glob(".a.mp4.resume/checkpoint-*"))
+    code, said, error = run(tmp_path, *flags, "--output", out, *going_on)
+    assert (code, error) == (0, ""), said
+    assert data(out) == data(tmp_path / "whole")
+    assert len(data(out)) == 2 * 4
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in (tmp_path / "whole").iterdir())
+    for name in ("a", "b"):
+        assert times(out / f"{name}.mp4") == times(tmp_path / "whole" / f"{name}.mp4")
+
+
+def children_of(process: int) -> set[int]:
+    """The processes that it has started."""
+    found = set()
+    for path in glob.iglob("/proc/[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            if int(Path(path).read_text().rpartition(")")[2].split()[1]) == process:
+                found.add(int(path.split("/")[2]))
+    return found
+
+
+def data(folder: Path) -> dict[str, bytes]:
+    """The results without the videos, and without the table of the batch, which has the pace in it."""
+    return {path.name: path.read_bytes() for path in folder.glob("?_*")}
+
+
+def times(path: Path) -> list[float]:
+    """When every picture of a video is shown; all must decode."""
+    with av.open(str(path)) as file:
+        return [frame.time for frame in file.decode(video=0) if frame.time is not None]
 
 
 def test_a_list_of_nothing_that_works_is_exit_code_1(tmp_path: Path, fresh_weights: Path) -> None:

@@ -90,6 +90,9 @@ def test_a_full_disk_leaves_nothing_half_made(
     assert error.count("\n") == 1
     left = {path.name for path in (folder / "out").iterdir()}
     assert left <= {"out.mp4", "out_meta.json"}, "nothing half-made"
+    if "out.mp4" in left:
+        with av.open("out/out.mp4") as video:
+            assert 0 < sum(1 for _ in video.decode(video=0)) <= FRAMES
 
 
 @pytest.mark.parametrize("first", WRITERS)
@@ -219,11 +222,11 @@ def test_ctrl_c_before_the_first_frame_leaves_nothing(
 ) -> None:
     class Swallowing(FixedRecognizer):
         @contextmanager
-        def stages(self, scene: Scene | None = None) -> Iterator[Pipeline]:
+        def stages(self, scene: Scene | None = None, *, in_turn: bool = False) -> Iterator[Pipeline]:
             # as a library in C++ does that is interrupted while it loads
             with suppress(BaseException):
                 signal.raise_signal(signal.SIGINT)
-            with super().stages(scene) as pipeline:
+            with super().stages(scene, in_turn=in_turn) as pipeline:
                 yield pipeline
 
     monkeypatch.setattr("stemo.modes.video.make_recognizer", lambda _settings: Swallowing())

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import av
 import pytest
-from conftest import ROOT
+from conftest import ROOT, wait_until
 from fakes import make_video
 
 pytestmark = pytest.mark.slow
@@ -66,16 +67,55 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def start(folder: Path, clip: Path, weights: Path, *, rows: bool = True) -> subprocess.Popen[bytes]:
+    """The program at work in ``folder``, once it has written ``rows``, or else opened the file for them."""
+    command = [sys.executable, str(ROOT / "main.py"), "--video", str(clip)]
+    command += ["--output", "out.mp4", "--format", "jsonl"]
+    process = subprocess.Popen([*command, "--weights", str(weights)], cwd=folder, stderr=subprocess.PIPE)
+    part = folder / "out_results.jsonl.part"
+    wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size >= rows), "its rows")
+    return process
+
+
+@pytest.mark.usefixtures("_usual_ctrl_c")
+def test_ctrl_c_before_the_first_row_leaves_nothing(tmp_path: Path, fresh_weights: Path, long_clip: Path) -> None:
+    process = start(tmp_path, long_clip, fresh_weights, rows=False)  # its models are not loaded yet
+    process.send_signal(signal.SIGINT)
+    _, complained = process.communicate(timeout=60)
+    assert process.returncode == 130, complained
+    assert complained == b"interrupted: what was computed has been kept.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_usual_ctrl_c")
+@pytest.mark.parametrize("rows", [False, True])
+def test_ctrl_c_again_and_again_leaves_whole_files_or_parts(
+    tmp_path: Path, fresh_weights: Path, long_clip: Path, rows: bool
+) -> None:
+    process = start(tmp_path, long_clip, fresh_weights, rows=rows)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+    _, complained = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT), complained
+    results, meta, video = (tmp_path / f"out{end}" for end in ("_results.jsonl", "_meta.json", ".mp4"))
+    if results.exists():
+        assert all(json.loads(line) for line in results.read_text().splitlines())
+    if video.exists():
+        with av.open(str(video)) as file:
+            assert sum(1 for _ in file.decode(video=0)) > 0
+    if meta.exists():
+        assert json.loads(meta.read_text())["complete"] is False
+    assert {path for path in tmp_path.iterdir() if path.suffix != ".part"} <= {results, meta, video}
+
+
+@pytest.mark.usefixtures("_usual_ctrl_c")
 @pytest.mark.parametrize("delay", [0.0, 0.7])
 def test_ctrl_c_at_any_moment_of_a_video_leaves_whole_files(
     tmp_path: Path, fresh_weights: Path, long_clip: Path, delay: float
 ) -> None:
-    command = [sys.executable, str(ROOT / "main.py"), "--video", str(long_clip)]
-    command += ["--output", "out.mp4", "--format", "jsonl"]
-    process = subprocess.Popen([*command, "--weights", str(fresh_weights)], cwd=tmp_path, stderr=subprocess.PIPE)
-    part = tmp_path / "out_results.jsonl.part"
-    while process.poll() is None and not (part.exists() and part.stat().st_size):
-        time.sleep(0.02)
+    process = start(tmp_path, long_clip, fresh_weights)
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
     _, complained = process.communicate(timeout=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -15,10 +16,11 @@ import av
 import cv2
 import numpy as np
 import pytest
-from fakes import ArraySource, FixedAnalyzer, FixedReader, make_video, read_stamp, stamp
+from fakes import ArraySource, FixedAnalyzer, FixedReader, FixedRecognizer, make_video, read_stamp, stamp
 from PIL import Image
 
 from stemo.capture import Camera, Source, SourceInfo, open_source
+from stemo.cli import main
 from stemo.config import RecognitionSettings
 from stemo.errors import InputError, TruncatedError
 from stemo.insight.smoothing import MovingAverage
@@ -163,6 +165,40 @@ def test_a_camera_that_changes_its_size_is_fitted_into_the_first(monkeypatch: py
     images = [next(camera).image for _ in range(4)]
     assert {image.shape for image in images} == {(64, 96, 3)}
     assert [read_stamp(image) for image in images] == [0, 1, 2, 3]
+
+
+class InStep(Gaps):
+    """The same, but it gives a picture only once the one before has been read."""
+
+    def __init__(self, script: Sequence[int | None]) -> None:
+        super().__init__(script)
+        self.go = threading.Semaphore(1)
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if self.script and self.script[0] is not None:
+            assert self.go.acquire(timeout=30)
+        return super().read()
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_camera_that_stalls_and_then_vanishes_leaves_whole_files_and_exit_code_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = InStep([0, 1, None, None, None, 2])
+    recognizer = FixedRecognizer(meanwhile=lambda _frame: device.go.release())
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _index: device)
+    monkeypatch.setattr("stemo.modes.realtime.make_recognizer", lambda _settings: recognizer)
+    monkeypatch.chdir(tmp_path)
+    flags = ("--no-window", "--no-objects", "--camera", "0", "--output", "out", "--record", "seen.mp4")
+    assert main(["--realtime", *flags]) == 3
+    assert "camera 0 stopped: expected another picture, got none after 3" in capsys.readouterr().err
+    rows = [json.loads(row) for row in Path("out_results.jsonl").read_text().splitlines()]
+    facts = json.loads(Path("out_meta.json").read_text())
+    with av.open("seen.mp4") as video:
+        assert sum(1 for _ in video.decode(video=0)) == 3
+    assert [row["frame"] for row in rows] == [0, 1, 2]
+    assert (facts["complete"], facts["counts"]["frames"], facts["counts"]["dropped"]) == (False, 3, 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out_meta.json", "out_results.jsonl", "seen.mp4"]
 
 
 class Stalling(ArraySource):

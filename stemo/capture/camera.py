@@ -14,7 +14,7 @@ from stemo.errors import InputError, TruncatedError
 from stemo.records import Frame, Image
 
 FALLBACK_RATE = Fraction(30)
-PATIENCE = 3.0  # seconds that a camera may stall before it counts as gone
+PATIENCE = 9.0  # seconds that a camera may stall before it counts as gone: as long as its faces keep their ids
 RETRY = 0.05  # seconds between two questions to a camera that stalls
 
 

@@ -59,17 +59,19 @@ def run_realtime(
     stop = threading.Event()
     limits = (settings.start, settings.end) if isinstance(source, int) else (None, None)
     with Live(_open(source, settings), stop, limits=limits) as live, ExitStack() as stack:
-        outlets = _open_outlets(live, stop, output, record, window, overwrite, named(formats or "jsonl"))
-        live.idle = outlets.screen.idle
-        try:
+        names = named(formats or "jsonl")
+        _check_rows(output, names, overwrite)
+        with ExitStack() as opened:  # of what is open, nothing is left where the rest fails
+            screen = _open_screen(live, stop, record, window, overwrite)
+            opened.callback(screen.abort)
+            live.idle = screen.idle
             recognizer = make_recognizer(settings)
+            rows = RowSink(output, names, overwrite=overwrite, labels=recognizer.facts.labels) if output else None
+            opened.callback(rows.abort if rows else lambda: None)
             scene = open_scene(settings, settings.objects is not False, stack, say)
-            pipeline = stack.enter_context(recognizer.stages(Forgiving(scene, say) if scene else None))
-        except BaseException:
-            for sink in outlets.sinks:
-                sink.abort()
-            raise
-        return _follow(live, pipeline, recognizer.facts, outlets, settings, say)
+            pipeline = stack.enter_context(recognizer.stages(Forgiving(scene, say) if scene else None, in_turn=True))
+            opened.pop_all()
+        return _follow(live, pipeline, recognizer.facts, Outlets(screen, rows, output, record), settings, say)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,31 +198,21 @@ def _open(source: int | str, settings: RecognitionSettings) -> Source:
     return Camera(source) if isinstance(source, int) else open_source(source, start=settings.start, end=settings.end)
 
 
-def _open_outlets(
-    live: Live,
-    stop: threading.Event,
-    output: Path | None,
-    record: Path | None,
-    window: bool,
-    overwrite: bool,
-    formats: Sequence[str],
-) -> Outlets:
-    info = live.info
+def _check_rows(output: Path | None, formats: Sequence[str], overwrite: bool) -> None:
+    """Raise what writing the rows would, before the models are loaded that know their columns."""
     if output:
         check_place(output_name(output, "meta.json"), overwrite)
+        RowSink(output, formats, overwrite=overwrite).abort()
+
+
+def _open_screen(live: Live, stop: threading.Event, record: Path | None, window: bool, overwrite: bool) -> Screen:
+    info = live.info
     if record:
         check_not_input(record, live)
-    rows = RowSink(output, formats, overwrite=overwrite) if output else None
-    try:
-        writer = VideoWriter(record, info.width, info.height, info.fps, overwrite=overwrite) if record else None
-    except BaseException:
-        if rows:
-            rows.abort()
-        raise
-    screen = Screen(
+    writer = VideoWriter(record, info.width, info.height, info.fps, overwrite=overwrite) if record else None
+    return Screen(
         Window(f"stemo: {info.name}") if window else None, stop, Background(writer, WAITING) if writer else None
     )
-    return Outlets(screen, rows, output, record)
 
 
 def note_rows(output: Path | None, record: Path | None, say: Say) -> None:

@@ -34,7 +34,7 @@ class Place:
 
     @property
     def meta(self) -> Path:
-        """The file that is written last."""
+        """The file that is written before the others, as facts of something unfinished, and once more after them."""
         return output_name(self.output, "meta.json")
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,7 +35,7 @@ from stemo.output.video import VideoWriter
 from stemo.pipeline import Resumable, Scene, Sink, deliver
 from stemo.processors import share_processors
 from stemo.recognizer import Recognizer
-from stemo.records import State
+from stemo.records import FrameResult, State
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -94,45 +95,35 @@ def run_video(
         try:
             scene = open_scene(settings, bool(settings.objects), stack, say)
             pipeline = stack.enter_context(recognizer.stages(scene))
-            order = sinks.order if work is None else [work.enter(pipeline, source, sinks.parts), *sinks.order]
+            order = [] if work is None else [work.enter(pipeline, source, sinks.parts)]
         except BaseException:
             sinks.abort()
             raise
         ready, begun, counts = time.monotonic(), sinks.rows.counts["frames"], sinks.rows.counts
+        tell = partial(
+            write_meta,
+            output,
+            source=describe(source, known),
+            fps=source.info.fps,
+            model=asdict(recognizer.facts),
+            settings=asdict(settings),
+            counts=counts,
+            overwrite=True,
+        )
         complete = False
         try:
             results = stack.enter_context(closing(pipeline.results(source, resumable=resume)))
             shown = with_progress(results, source, begun) if bar else results
-            deliver(until(stop, shown), order, begun=begun > 0)
+            deliver(until(stop, shown), [*order, FactsFirst(tell), *sinks.order], begun=begun > 0)
             complete = True
         finally:
             if counts["frames"]:
-                _write_meta(place, describe(source, known), source.info.fps, recognizer, counts, complete)
+                tell(complete=complete)
         say(_summary(counts, begun, time.monotonic() - ready, ready - started))
         say("wrote " + ", ".join(str(path) for path in (*place.files, place.meta)))
     if not resume:
         remove_work(place)  # of a run of the same output that was interrupted: this one has replaced it
     return 0
-
-
-def _write_meta(
-    place: Place,
-    source: Mapping[str, object],
-    fps: Fraction,
-    recognizer: Recognizer,
-    counts: Mapping[str, int],
-    complete: bool,
-) -> None:
-    write_meta(
-        place.output,
-        source=source,
-        fps=fps,
-        model=asdict(recognizer.facts),
-        settings=asdict(place.settings),
-        counts=counts,
-        complete=complete,
-        overwrite=True,
-    )
 
 
 def _summary(counts: Mapping[str, int], begun: int, passed: float, start_up: float) -> str:
@@ -142,6 +133,26 @@ def _summary(counts: Mapping[str, int], begun: int, passed: float, start_up: flo
         f"{counts['frames']} frames, {counts['rows']} rows, {counts['tracks']} faces in {passed:.1f} s "
         f"({speed:.1f} frames/s, start-up {start_up:.1f} s)"
     )
+
+
+class FactsFirst:
+    """A sink before all others: facts that call the results unfinished are there before the first of them is.
+
+    A run that is killed between two of its files is then known by them, and replaced; see :func:`judge`.
+    """
+
+    def __init__(self, tell: Callable[..., object]) -> None:
+        self._tell = tell
+
+    def write(self, result: FrameResult) -> None:
+        """There is nothing to tell yet."""
+
+    def close(self, *, complete: bool = True) -> None:  # noqa: ARG002
+        """Write the facts: the other sinks give their files a name only after this."""
+        self._tell(complete=False)
+
+    def abort(self) -> None:
+        """There is nothing to tell."""
 
 
 class Sinks:
