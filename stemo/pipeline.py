@@ -18,6 +18,7 @@ T = TypeVar("T")
 DEPTH = 4  # frames that may wait between two stages
 AHEAD = 2  # frames decoded ahead: enough to have one always, and those of large pictures weigh
 CHECKPOINT = 256  # frames between two places where a run can be resumed; no batch goes across one
+PIXELS = 1 << 27  # that may be under way, 400 MB: more than the other limits allow up to 4K, five frames of 8K
 
 
 class Resumable(Protocol):
@@ -76,13 +77,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Stages 2 to 4 in their order, over any iterable of frames; overlapped, ``batch`` frames are read at once."""
+    """Stages 2 to 4 in their order, over any iterable of frames; overlapped, ``batch`` frames are read at once.
+
+    Of large pictures fewer are under way, and read at once: about as many as have ``pixels``, and half of that.
+    """
 
     analyzer: Analyzer
     reader: Reader
     smoother: Smoother
     scene: Scene | None = None
     batch: int = 1
+    pixels: int = PIXELS
 
     def results(
         self, frames: Iterable[Frame], *, overlapped: bool = True, resumable: bool = False
@@ -96,12 +101,14 @@ class Pipeline:
         if not overlapped:
             yield from self._read(self._find(frames, resumable), 1)
             return
+        room = Room(self.pixels)
         with (
-            Overlap(frames, AHEAD) as decoded,
+            Overlap(room.admitted(frames), AHEAD) as decoded,
             Overlap(self._find(decoded, resumable)) as found,
             Overlap(self._read(found, self.batch)) as results,
+            room,  # the first to be left, or the decoder would wait for it for ever
         ):
-            yield from results
+            yield from room.left(results)
 
     def restore(self, state: State) -> None:
         """Go on as the pipeline that gave ``state`` with a frame: that frame must be the next one."""
@@ -118,7 +125,7 @@ class Pipeline:
 
     def _read(self, found: Iterable[Found], batch: int) -> Iterator[FrameResult]:
         rate = Rate()
-        for group in groups(found, batch):
+        for group in groups(found, batch, self.pixels // 2):
             state = group[0].state
             if state is not None:
                 state = {**state, "reader": self.reader.state(), "smoother": self.smoother.state()}
@@ -129,6 +136,7 @@ class Pipeline:
                 readings = tuple(self._reading(frame, *pair) for pair in zip(seen, affects, strict=True))
                 readings = readings or (Reading(frame.index, frame.time),)
                 yield FrameResult(frame, readings, item.objects, rate.tick(), state if item is group[0] else None)
+            group.clear()  # its pictures are not kept while the next ones are waited for
 
     def _reading(self, frame: Frame, face: Face, raw: Affect) -> Reading:
         smoothed = self.smoother.update(face.track_id, raw, frame.time)
@@ -137,10 +145,11 @@ class Pipeline:
         return Reading(frame.index, frame.time, replace(face, box=box, crop=None), raw, smoothed)
 
 
-def groups(found: Iterable[Found], most: int) -> Iterator[list[Found]]:
-    """Frames in lists of up to ``most``; a checkpoint begins a new one, so that a resumed run has the same lists.
+def groups(found: Iterable[Found], most: int, pixels: int = PIXELS) -> Iterator[list[Found]]:
+    """Frames in lists of up to ``most``, of large pictures only until they have ``pixels``.
 
-    What came before an exception comes before it here too.
+    A checkpoint begins a new one, so that a resumed run has the same lists. What came before an exception comes before
+    it here too.
     """
     group: list[Found] = []
     try:
@@ -149,7 +158,7 @@ def groups(found: Iterable[Found], most: int) -> Iterator[list[Found]]:
                 yield group
                 group = []
             group.append(item)
-            if len(group) == most:
+            if len(group) == most or sum(_pixels(item.frame) for item in group) >= pixels:
                 yield group
                 group = []
     except GeneratorExit:
@@ -193,6 +202,46 @@ def _finish(sinks: Sequence[Sink], failed: Sink | None, complete: bool, *, keep:
             problems.append(problem)
     if problems and failed is None:
         raise problems[0]
+
+
+class Room:
+    """Lets frames in while those under way have fewer than ``pixels``, one always; leaving it lets nobody wait."""
+
+    def __init__(self, pixels: int) -> None:
+        self._pixels, self._taken, self._open = pixels, 0, True
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> Room:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+
+    def admitted(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The ``frames``, each asked for once there is room for it."""
+        for frame in frames:
+            with self._changed:
+                self._taken += _pixels(frame)
+            yield frame
+            with self._changed:
+                self._changed.wait_for(lambda: self._taken < self._pixels or not self._open)
+            if not self._open:
+                return
+
+    def left(self, results: Iterable[FrameResult]) -> Iterator[FrameResult]:
+        """The ``results``; asking for the next one makes room."""
+        for result in results:
+            yield result
+            with self._changed:
+                self._taken -= _pixels(result.frame)
+                self._changed.notify_all()
+
+
+def _pixels(frame: Frame) -> int:
+    height, width = frame.image.shape[:2]
+    return height * width
 
 
 class Overlap(Iterable[T]):

@@ -1,6 +1,7 @@
 """How many processors there are, and how the stages share them.
 
-Each library works on one, so that they do not wait for each other; processes that read side by side take a share each.
+The network has half of them, the decoder and the encoder a quarter each; every other library works on one, that of the
+thread that calls it, so that they do not wait for each other. Processes that read side by side take a share each.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 TURN = 1e-4
-FEW = 2  # processors that finding faces and reading them keep at work
 OWN_GROUPS = Path("/proc/self/cgroup")
 GROUPS = Path("/sys/fs/cgroup")
 _limit: int | None = None
@@ -80,11 +80,12 @@ def _numbers(path: Path) -> list[int]:
 
 
 def codec_threads() -> int:
-    """Threads for a decoder or encoder; 0 where it may choose, as FFmpeg writes that.
+    """Threads for the decoder, and for the encoder: a quarter of the processors each, one at least.
 
-    One where the stages keep the processors at work already: a twentieth more frames are read than with its choice.
+    With the network's half that is all of them. What finds and draws faces, on one thread each, lives on what these
+    leave idle, since stages wait for each other; FFmpeg's own choice, all processors for each, would take it from them.
     """
-    return _limit or (1 if available_processors() <= FEW else 0)
+    return max(1, available_processors() // 4)
 
 
 def share_processors() -> None:

@@ -1,4 +1,7 @@
-"""Memory and pace over a long stream stay what they are at its beginning, from the decoder to every file written."""
+"""Memory over a long stream stays what it is at its beginning, from the decoder to every file written.
+
+Whether the pace stays too, no test asks, for other work on the machine would decide: ``--benchmark --frames`` tells.
+"""
 
 from __future__ import annotations
 

@@ -24,10 +24,15 @@ from stemo.modes.benchmark import memory, stages, steady, throughput
 from stemo.modes.benchmark.clips import make_clip
 from stemo.modes.benchmark.network import network_times
 from stemo.modes.benchmark.peers import child
-from stemo.modes.benchmark.run import card_figures, describe_machine
+from stemo.modes.benchmark.run import card_figures, describe_machine, network_lines
 from stemo.modes.benchmark.stages import STAGES, WARM_UP, Clock, Timings
 from stemo.network.streaming import Observation
 from stemo.recognizer import Recognizer
+
+
+@pytest.fixture(autouse=True)
+def _short_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemo.modes.benchmark.pace.ADDITIONS", 1000)
 
 
 def test_the_clock_starts_behind_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +89,10 @@ def test_the_whole_way(
     assert float(shown[1]) == round(figures["frames_per_second"], 1)
     assert "onnx, 6 faces" in card
     assert facts["peak_memory_mb"] > 100
-    for word in ("machine:", "threads:", "versions:", "network:", "clip.mp4 (320x180)", "whole"):
+    assert figures["batch"] == 4
+    for word in ("one after the other, frame by frame", "overlapped, 4 frames read at once (median of 1: "):
+        assert word in printed
+    for word in ("machine:", "pace:", "threads:", "versions:", "network:", "clip.mp4 (320x180)", "whole"):
         assert word in printed
 
 
@@ -139,6 +147,37 @@ def test_the_machine_is_what_the_network_runs_on(backend: str, named: bool) -> N
         assert (" and NVIDIA H200 (cuda), " in words) == named
 
 
+@pytest.mark.parametrize(
+    ("openvino", "named"), [(True, "LiteRT and OpenVINO 1 each"), (False, "torch and LiteRT 1 ea")]
+)
+def test_threads_are_those_of_what_runs_here(openvino: bool, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemo.modes.benchmark.run.openvino_is_faster", lambda: openvino)
+    for module in ("stemo.processors", "stemo.network.engine", "stemo.modes.benchmark.run"):
+        monkeypatch.setattr(f"{module}.available_processors", lambda: 16)
+    said = describe_machine(RecognitionSettings(device="cpu"), lambda _line: None)["threads"]
+    assert said.startswith("16 processors for this process of ")
+    assert named in said
+    assert said.endswith(", ONNX Runtime 8, decoder and encoder 4 each")
+
+
+def test_the_pace_is_the_best_of_some_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([0.0, 0.9, 1.0, 1.7, 2.0, 2.8])
+    monkeypatch.setattr("stemo.modes.benchmark.pace.time.perf_counter", lambda: next(moments))
+    said: list[str] = []
+    facts = describe_machine(RecognitionSettings(device="cpu"), said.append)
+    assert facts["pace"] == "0.70 s for 10,000,000 additions in plain Python"
+    assert "pace:         0.70 s for 10,000,000 additions in plain Python" in said
+
+
+def test_a_backend_that_was_faster_than_the_one_used_is_named() -> None:
+    measured = {"int8": {1: 5.0, 6: 20.0}, "onnx": {1: 4.0, 6: 30.0}, "torch": {1: 9.0, 6: 70.0}}
+    assert list(network_lines(measured, "int8"))[3:] == [
+        "network:      int8 reads here, but onnx was faster for one face in this run: --backend onnx"
+    ]
+    assert len(list(network_lines(measured, "onnx"))) == 3
+    assert list(network_lines({}, "file")) == []
+
+
 @pytest.fixture
 def silent_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system without /proc and without the module resource, as Windows is."""
@@ -177,6 +216,7 @@ def test_a_stream_is_measured_without_its_memory(
     assert facts["peak_memory_mb"] == {"10": None, "45": None}
     assert facts["peak_growth_mb"] is None
     assert facts["ratio"] > 0
+    assert facts["memory_verdict"] == "unknown"
     assert "peak memory   unknown at 10 frames, unknown at 45: unknown" in capsys.readouterr().out
 
 

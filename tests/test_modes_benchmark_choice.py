@@ -31,6 +31,11 @@ class Room:
         return recognizer
 
 
+@pytest.fixture(autouse=True)
+def _short_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemo.modes.benchmark.pace.ADDITIONS", 1000)
+
+
 @pytest.fixture
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
     room = Room(tmp_path)

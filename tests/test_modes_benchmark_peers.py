@@ -47,6 +47,11 @@ class FER:
 """
 
 
+@pytest.fixture(autouse=True)
+def _short_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemo.modes.benchmark.pace.ADDITIONS", 1000)
+
+
 def make_place(folder: Path, source: str, package: str = "fer") -> Path:
     """A virtual environment with a made ``package``, and what this Python has."""
     venv.create(folder, symlinks=True)

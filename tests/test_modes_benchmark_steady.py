@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,11 @@ from fakes import FixedRecognizer, make_video, read_stamp
 from stemo.cli import main
 from stemo.modes.benchmark import steady
 from stemo.modes.benchmark.steady import Looped, Steady
+
+
+@pytest.fixture(autouse=True)
+def _short_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemo.modes.benchmark.pace.ADDITIONS", 1000)
 
 
 def test_a_looped_clip_goes_on_where_it_ended(tmp_path: Path) -> None:
@@ -36,6 +42,25 @@ def test_pace_is_that_of_the_first_window_behind_a_round_and_of_the_last() -> No
     assert figures["ratio"] == pytest.approx(2.0)
     assert figures["peak_growth_mb"] == 40.0
     assert figures["memory_mb"] == {"1000": 100.0, "91": 101.0}
+
+
+@pytest.mark.parametrize(
+    ("grown", "slower", "verdicts"),
+    [
+        (49.9, 1.049, ("within", "within")),
+        (50.0, 1.051, ("over", "over")),
+        (-3.0, 0.94, ("within", "over")),
+        (math.nan, 1.0, ("unknown", "within")),
+    ],
+)
+def test_both_bounds_have_a_verdict(grown: float, slower: float, verdicts: tuple[str, str]) -> None:
+    moments = np.cumsum([9.0] * 10 + [1.0] * 41 + [slower] * 40)
+    seen = Steady(moments.tolist(), {steady.EARLY: (100.0, 110.0), 91: (101.0, 110.0 + grown)})
+    figures = seen.figures(10, 40)
+    assert (figures["memory_verdict"], figures["pace_verdict"]) == verdicts
+    assert list(steady.told(Path("a.mp4"), figures))[-1] == (
+        f"  bounds        memory {verdicts[0]} (peak grows under 50 MB), pace {verdicts[1]} (differs by 5% at most)"
+    )
 
 
 def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,46 @@ def test_no_stage_runs_far_ahead() -> None:
         assert source.asked <= taken + 2 * (DEPTH + 1) + AHEAD + 1
 
 
+# --- large pictures ---
+
+SIZE = 48 * 32  # pixels of each of the made frames
+
+
+@pytest.mark.parametrize("batch", [1, 4, 100])
+@pytest.mark.parametrize("frames", [0.5, 1, 2, 3, 5])
+def test_large_pictures_have_the_same_results_however_few_are_under_way(frames: float, batch: int) -> None:
+    few = replace(pipeline(count=2, empty=EMPTY), batch=batch, pixels=int(frames * SIZE))
+    source = CountedSource(IMAGES)
+    expected = pipeline(count=2, empty=EMPTY).results(ArraySource(IMAGES), overlapped=False)
+    for taken, (result, other) in enumerate(zip(few.results(source), expected, strict=True)):
+        assert source.asked - taken <= max(frames, 1)  # the one just taken is under way still
+        assert facts(result) == facts(other)
+
+
+def test_of_8k_five_frames_are_under_way_at_most() -> None:
+    picture = np.broadcast_to(np.uint8(0), (4320, 7680, 3))  # takes no memory
+    source = CountedSource([picture] * COUNT)
+    for taken, _ in enumerate(replace(pipeline(), batch=4).results(source)):
+        assert source.asked - taken <= 5
+
+
+@pytest.mark.parametrize("pixels", [1, 3 * SIZE])
+def test_threads_end_where_frames_wait_for_room(pixels: int, stage_threads: Stages) -> None:
+    results = replace(pipeline(), pixels=pixels).results(ArraySource(IMAGES))
+    next(results)
+    results.close()
+    assert stage_threads() == []
+    broken = Pipeline(FixedAnalyzer(fails=(1, InputError("broken on purpose"))), FixedReader(), MovingAverage(5))
+    with pytest.raises(InputError):
+        list(replace(broken, pixels=pixels).results(ArraySource(IMAGES)))
+    assert stage_threads() == []
+
+
+def test_a_group_is_full_with_so_many_pixels() -> None:
+    lists = [[item.frame.index for item in group] for group in groups(found(range(7)), 4, int(2.5 * SIZE))]
+    assert lists == [[0, 1, 2], [3, 4, 5], [6]]
+
+
 def test_deliver_gives_every_result_to_every_sink() -> None:
     sinks = [CollectSink(), CollectSink()]
     deliver(pipeline().results(ArraySource(IMAGES)), sinks)

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from stemo import processors
+from stemo.config import RecognitionSettings
+from stemo.errors import ConfigError
+from stemo.modes.batch import tasks
 from stemo.modes.doctor_machine import device
 from stemo.network.engine import network_threads
+from stemo.recognizer import Recognizer
 
 
 @pytest.fixture(autouse=True)
@@ -40,12 +44,44 @@ def test_there_is_one_at_least() -> None:
     assert processors.available_processors() >= 1
 
 
-@pytest.mark.parametrize(("there", "threads"), [(1, 1), (2, 1), (3, 0), (64, 0)])
-def test_codecs_choose_where_there_are_processors_left(
-    monkeypatch: pytest.MonkeyPatch, there: int, threads: int
+def allow(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """A machine of ``count`` processors."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: range(count), raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: count)
+    monkeypatch.setattr(processors, "OWN_GROUPS", Path("nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("there", "codec", "network"), [(1, 1, 1), (2, 1, 1), (3, 1, 1), (4, 1, 2), (8, 2, 4), (16, 4, 8), (64, 16, 32)]
+)
+def test_decoder_encoder_and_network_share_the_processors(
+    monkeypatch: pytest.MonkeyPatch, there: int, codec: int, network: int
 ) -> None:
-    monkeypatch.setattr(processors, "available_processors", lambda: there)
-    assert processors.codec_threads() == threads
+    allow(monkeypatch, there)
+    assert (processors.codec_threads(), network_threads()) == (codec, network)
+    assert 2 * codec + network <= max(there, 3)  # each has one at least
+
+
+@pytest.mark.parametrize(("workers", "codec"), [(1, 4), (2, 2), (4, 1), (16, 1)])
+def test_workers_share_them_again(monkeypatch: pytest.MonkeyPatch, workers: int, codec: int) -> None:
+    allow(monkeypatch, 16)
+    processors.limit_processors(16 // workers)
+    assert processors.codec_threads() == codec
+
+
+def test_a_worker_opens_the_weights_with_its_own_share(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    counted: list[int] = []
+
+    def make_recognizer(_settings: RecognitionSettings) -> Recognizer:
+        counted.append(network_threads())  # an exported file opens its session here
+        raise ConfigError("no weights")
+
+    allow(monkeypatch, 16)
+    monkeypatch.setattr(tasks, "make_recognizer", make_recognizer)
+    tasks._recognizer.cache_clear()
+    task = tasks.Task(tmp_path / "a.mp4", tmp_path / "b.mp4", RecognitionSettings(), processors=4)
+    assert tasks.read_task(task).problem == "no weights"
+    assert counted == [2]
 
 
 def test_a_share_limits_every_stage_and_adds_none() -> None:

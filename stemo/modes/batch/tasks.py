@@ -54,6 +54,8 @@ def read_task(task: Task) -> Outcome:
     said: list[str] = []
     started = time.monotonic()
     problem, kept, everyones, stop = "", False, False, threading.Event()
+    if task.processors is not None:
+        limit_processors(task.processors)  # first: weights that are an ONNX file begin their threads when opened
     try:
         recognizer = _recognizer(task.settings)
         started = time.monotonic()  # loading is done once for many
@@ -70,8 +72,6 @@ def read_task(task: Task) -> Outcome:
 
 
 def _read(task: Task, recognizer: Recognizer, say: Callable[[str], None], stop: threading.Event) -> None:
-    if task.processors is not None:
-        limit_processors(task.processors)
     run_video(
         str(task.video),
         task.output,

@@ -14,14 +14,17 @@ from typing import Any
 import torch
 
 from stemo.config import RecognitionSettings
+from stemo.faces.inner_networks import openvino_is_faster
 from stemo.modes.benchmark.clips import named_clips, size_of
 from stemo.modes.benchmark.memory import peak_memory, told_mb
 from stemo.modes.benchmark.network import network_times
 from stemo.modes.benchmark.output import Output, Say
+from stemo.modes.benchmark.pace import ADDITIONS, python_pace
 from stemo.modes.benchmark.stages import check_length, time_stages, time_whole
 from stemo.modes.video import make_recognizer
 from stemo.network.checkpoint import given_or_shipped
-from stemo.processors import available_processors, share_processors
+from stemo.network.engine import network_threads
+from stemo.processors import available_processors, codec_threads, share_processors
 from stemo.recognizer import Recognizer, choose_device
 from stemo.training.report.recording import SPEED, check_record, record_speed
 
@@ -49,7 +52,7 @@ def run_benchmark(
         facts: dict[str, Any] = {"machine": describe_machine(settings, say)}
         recognizer = make_recognizer(settings)
         facts["network_ms"] = network_times(recognizer, say)
-        for line in _network_lines(facts["network_ms"]):
+        for line in network_lines(facts["network_ms"], recognizer.engine):
             say(line)
         facts["clips"] = {name: measure(path, recognizer, settings, folder, say) for name, path in paths.items()}
     facts["peak_memory_mb"] = peak_memory()
@@ -62,16 +65,21 @@ def run_benchmark(
     return 0
 
 
-def _network_lines(measured: Mapping[str, Mapping[int, float]]) -> Iterator[str]:
+def network_lines(measured: Mapping[str, Mapping[int, float]], used: str) -> Iterator[str]:
+    """Milliseconds by backend and number of faces as lines; one more where another was faster than the one ``used``."""
     for backend, times in measured.items():
         shown = ", ".join(f"{count} face{'s' if count > 1 else ''} {ms:.2f} ms" for count, ms in times.items())
         yield f"{'network:':<14}{backend}: {shown} (new frame, median)"
+    fastest = min(measured, key=lambda backend: measured[backend][1], default=used)
+    if used in measured and fastest != used:
+        faster = f"but {fastest} was faster for one face in this run: --backend {fastest}"
+        yield f"{'network:':<14}{used} reads here, {faster}"
 
 
 def card_figures(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a model card shows of a benchmark, in words."""
     return {
-        "machine": f"{facts['machine']['machine']}; {facts['machine']['threads']}",
+        "machine": "; ".join(facts["machine"][name] for name in ("machine", "threads", "pace")),
         "a new frame, milliseconds": {
             f"{backend}, {count} face{'s' if count > 1 else ''}": round(ms, 1)
             for backend, times in facts["network_ms"].items()
@@ -91,10 +99,11 @@ def measure(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, f
     say(f"{clip.name} ({size})")
     for name, ms in stages.items():
         say(f"  {name:<16}{ms:8.2f} ms")
-    say(f"  {'together':<16}{sum(stages.values()):8.2f} ms one after the other")
-    median = statistics.median(rates)
-    say(f"  {'whole':<16}{median:8.1f} frames/s (median of {REPEATS}: {', '.join(f'{rate:.1f}' for rate in rates)})")
-    return {"size": size, "stages_ms": stages, "frames_per_second": median, "runs": rates}
+    say(f"  {'together':<16}{sum(stages.values()):8.2f} ms one after the other, frame by frame")
+    median, runs = statistics.median(rates), ", ".join(f"{rate:.1f}" for rate in rates)
+    at_once = f"{settings.batch} frame{'s' if settings.batch > 1 else ''} read at once"
+    say(f"  {'whole':<16}{median:8.1f} frames/s, overlapped, {at_once} (median of {REPEATS}: {runs})")
+    return {"size": size, "stages_ms": stages, "frames_per_second": median, "runs": rates, "batch": settings.batch}
 
 
 def describe_machine(settings: RecognitionSettings, say: Say, threads: str | None = None) -> dict[str, str]:
@@ -112,12 +121,17 @@ def describe_machine(settings: RecognitionSettings, say: Say, threads: str | Non
 def machine(device: torch.device) -> dict[str, str]:
     """What the figures were measured on, the network on ``device``."""
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    threads = f"{available_processors()} processors for this process of {os.cpu_count()}"
     return {
         "machine": f"{_processor()}{_graphics(device)}, {platform.system()} {platform.release()}",
-        "threads": f"{threads}; OpenCV, torch, LiteRT and OpenVINO 1 each, ONNX Runtime half of them",
+        "pace": f"{python_pace():.2f} s for {ADDITIONS:,} additions in plain Python",
+        "threads": f"{available_processors()} processors for this process of {os.cpu_count()}; {_threads()}",
         "versions": f"python {platform.python_version()}, {versions}",
     }
+
+
+def _threads() -> str:
+    single = "OpenCV, torch, LiteRT and OpenVINO" if openvino_is_faster() else "OpenCV, torch and LiteRT"
+    return f"{single} 1 each, ONNX Runtime {network_threads()}, decoder and encoder {codec_threads()} each"
 
 
 def _processor() -> str:

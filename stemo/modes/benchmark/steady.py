@@ -34,6 +34,8 @@ from stemo.recognizer import Recognizer
 from stemo.records import Frame, FrameResult
 
 EARLY = 1000  # frames after which memory is looked at for the first time
+GROWTH = 50.0  # MB that the peak of memory may grow from then on, not quite
+DRIFT = 0.05  # share by which the pace at the end may differ from that at the start
 MADE = (640, 360)
 
 
@@ -123,6 +125,8 @@ class Steady:
             "first_ms": first,
             "last_ms": last,
             "ratio": last / first,
+            "memory_verdict": "unknown" if math.isnan(end[1]) else _verdict(end[1] - early[1] < GROWTH),
+            "pace_verdict": _verdict(abs(last / first - 1) <= DRIFT),
         }
 
     def by_thousand(self) -> list[float]:
@@ -160,6 +164,14 @@ def told(clip: Path, figures: dict[str, Any]) -> Iterator[str]:
         f"  per frame     {figures['first_ms']:.2f} ms in the first {window} (behind one round), "
         f"{figures['last_ms']:.2f} ms in the last {window}: ratio {figures['ratio']:.3f}"
     )
+    yield (
+        f"  bounds        memory {figures['memory_verdict']} (peak grows under {GROWTH:.0f} MB), "
+        f"pace {figures['pace_verdict']} (differs by {DRIFT:.0%} at most)"
+    )
+
+
+def _verdict(within: bool) -> str:
+    return "within" if within else "over"
 
 
 def _course(early: float, end: float, frames: int) -> str:
