@@ -104,7 +104,12 @@ def _add_recognition(parser: Parser) -> None:
     group.add_argument("--object-weights", metavar="FILE", help="anything that ultralytics loads (default YOLOv8n)")
     group.add_argument("--landmarker", metavar="FILE", help="face_landmarker.task, where not the installed one")
     group.add_argument("--detector", help="what finds faces: mediapipe, yunet or yolo (default mediapipe)")
-    group.add_argument("--face-weights", metavar="FILE", help="of the face detector: YuNet as ONNX, or a YOLO model")
+    group.add_argument(
+        "--face-weights",
+        metavar="FILE",
+        help="of the face detector: YuNet as ONNX, or a YOLO model; train-detector: to start from (default YOLOv8n, "
+        "where it is installed)",
+    )
     group.add_argument("--camera", type=int, default=0, metavar="N", help="realtime: number of the camera (default 0)")
     group.add_argument("--source", metavar="FILE", help="realtime: a file for the camera; export: faces to compare on")
     group.add_argument("--no-window", action="store_true", help="realtime: without a window")

@@ -44,7 +44,8 @@ class TrainingSettings:
     ``start_from`` names weights to go on from, or "face_identity"; ``frozen`` blocks of the spatial stream stay as they
     are; readings of the ``teachers`` replace ``teacher_share`` of the votes, and in the clip stage those of the spatial
     stream itself replace ``clip_teacher_share`` of what is then left.
-    ``prior_strength`` from 0 to 1 asks more of rare classes in training, ``logit_adjustment`` of the weights made.
+    ``prior_strength`` from 0 to 1 asks more of rare classes in training, ``logit_adjustment`` of the weights made,
+    where it adds to that of weights started from.
     """
 
     data: tuple[str, ...] = ()

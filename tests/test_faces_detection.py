@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,12 +14,16 @@ from stemo.assets import locate
 from stemo.capture import open_source
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, InputError, MissingError, StemoError, WeightsError
-from stemo.faces.detection import DETECTORS, Detector, check_detector, face_labels, open_detectors
+from stemo.faces.detection import DETECTORS, Detector, YoloFaces, check_detector, face_labels, open_detectors
 from stemo.faces.objects import ObjectDetector
 from stemo.faces.yolo import silence_ultralytics
 from stemo.modes.compare_detectors import compare, run_compare_detectors
 from stemo.modes.demo import load_photograph
 from stemo.records import Box, Face, Frame, Image
+
+SIDE = 128  # of the pictures that the model of the red finder sees
+WAYS = {"up": range(1, SIDE + 1), "down": range(SIDE, 0, -1)}  # of each column, its far edge; its near one from behind
+NUMBERS = {"side": SIDE, "half": 0.5, "most": 0.9}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,61 @@ def yolo_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         torch.save({"model": DetectionModel("yolov8n.yaml", nc=1, verbose=False)}, path)
+    return path
+
+
+def red_finder(path: Path) -> Path:
+    """A YOLO model as ultralytics exports them that sees one face: the box around all that is pure red."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    def node(kind: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
+        return helper.make_node(kind, inputs.split(), outputs.split(), **attributes)
+
+    def ramp(name: str, shape: tuple[int, ...], values: Iterable[int]) -> onnx.TensorProto:
+        return helper.make_tensor(name, TensorProto.FLOAT, shape, [float(value) for value in values])
+
+    def edges(axis: str, low: str, high: str) -> list[onnx.NodeProto]:
+        return [
+            node("Mul", f"red {axis}_up", f"{axis}_far"),
+            node("ReduceMax", f"{axis}_far", high),
+            node("Mul", f"red {axis}_down", f"{axis}_near"),
+            node("ReduceMax", f"{axis}_near", f"{low}_back"),
+            node("Sub", f"side {low}_back", low),
+            node("Add", f"{low} {high}", f"{axis}_sum"),
+            node("Mul", f"{axis}_sum half", f"{axis}_centre"),
+            node("Sub", f"{high} {low}", f"{axis}_extent"),
+        ]
+
+    nodes = [
+        node("Split", "images", "r g b", axis=1, num_outputs=3),
+        node("Max", "g b", "others"),
+        node("Sub", "r others", "redness"),
+        node("Greater", "redness half", "is_red"),
+        node("Cast", "is_red", "red", to=TensorProto.FLOAT),
+        *edges("x", "left", "right"),
+        *edges("y", "top", "bottom"),
+        node("ReduceMax", "red", "any"),
+        node("Mul", "any most", "score"),
+        node("Concat", "x_centre y_centre x_extent y_extent score", "box", axis=1),
+        node("Reshape", "box row", "one"),
+        node("Tile", "one times", "output0"),
+    ]
+    constants = [
+        *(ramp(f"x_{way}", (1, 1, 1, SIDE), values) for way, values in WAYS.items()),
+        *(ramp(f"y_{way}", (1, 1, SIDE, 1), values) for way, values in WAYS.items()),
+        *(helper.make_tensor(name, TensorProto.FLOAT, (), [value]) for name, value in NUMBERS.items()),
+        helper.make_tensor("row", TensorProto.INT64, (3,), [1, 5, 1]),
+        helper.make_tensor("times", TensorProto.INT64, (3,), [1, 1, 8]),
+    ]
+    given = helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, SIDE, SIDE))
+    found = helper.make_tensor_value_info("output0", TensorProto.FLOAT, (1, 5, 8))
+    graph = helper.make_graph(nodes, "red", [given], [found], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(
+        model, {"names": "{0: 'face'}", "stride": "32", "batch": "1", "imgsz": f"[{SIDE}, {SIDE}]", "task": "detect"}
+    )
+    onnx.save(model, path)
     return path
 
 
@@ -132,11 +193,31 @@ def test_faces_are_those_that_two_see_or_one_is_sure_of() -> None:
 
 
 @pytest.mark.slow
-def test_untrained_yolo_has_the_interface_of_the_others(yolo_weights: Path, photo: Image) -> None:
-    near, far = open_detectors("yolo", yolo_weights)
+@pytest.mark.parametrize(("width", "height"), [(300, 200), (120, 400)])
+def test_yolo_sees_colours_as_they_are_and_gives_boxes_in_the_pictures_own_pixels(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    near, far = open_detectors("yolo", red_finder(tmp_path / "red.onnx"))
     assert near is far
-    for face in far.detect(photo):
-        assert 0.35 <= face.score <= 1
+    picture = np.full((height, width, 3), 90, np.uint8)
+    picture[20:90, 60:110] = (255, 0, 0)
+    picture[120:190, 10:50] = (0, 0, 255)
+    [face] = far.detect(picture)
+    pixel = max(width, height) / SIDE  # of what the model sees
+    np.testing.assert_allclose(face.box, (60, 20, 110, 90), atol=1.5 * pixel)
+    assert face.score == pytest.approx(0.9, abs=1e-3)
+    assert far.detect(np.ascontiguousarray(picture[..., ::-1]))[0].box[1] > 100  # what was blue is red now
+    assert far.detect(np.full((height, width, 3), 90, np.uint8)) == []
+
+
+@pytest.mark.slow
+def test_yolo_says_the_surest_first_and_leaves_out_what_is_no_face(yolo_weights: Path, photo: Image) -> None:
+    faces = YoloFaces(yolo_weights, threshold=1e-9).detect(photo)
+    scores = [face.score for face in faces]
+    assert len(scores) > 1
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    assert YoloFaces(yolo_weights, threshold=0.999).detect(photo) == []
 
 
 @pytest.mark.slow

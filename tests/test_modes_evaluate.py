@@ -241,9 +241,12 @@ def test_weights_that_know_the_data_say_so(
         shutil.copy(fresh_weights.with_suffix(ending), tmp_path / f"w{ending}")
     facts = json.loads((tmp_path / "w.json").read_text())
     (tmp_path / "w.json").write_text(json.dumps(facts | {"training_data": "ferplus, seen"}))
-    picture(tmp_path / "seen" / "happy" / "a.png")
-    assert main(["--evaluate", str(tmp_path / "seen"), "--weights", str(tmp_path / "w.safetensors")]) == 0
-    assert "were trained on a data set named seen" in capsys.readouterr().out
+    for split in ("train", "val"):
+        picture(tmp_path / "seen" / split / "happy" / "a.png")
+    arguments = ["--evaluate", str(tmp_path / "seen"), "--weights", str(tmp_path / "w.safetensors")]
+    for flags, noted in (([], True), (["--split", "train"], True), (["--split", "val"], False)):
+        assert main([*arguments, *flags]) == 0
+        assert ("were trained on a data set named seen" in capsys.readouterr().out) == noted, flags
 
 
 def test_an_output_that_is_a_file_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT
 from PIL import Image as PilImage
 
 from stemo.config import RecognitionSettings, Settings, TrainingSettings
-from stemo.errors import ConfigError, DataError, OutputError, WeightsError
-from stemo.faces.detection import open_detectors
+from stemo.errors import ConfigError, DataError, OutputError
 from stemo.modes.demo import load_photograph
 from stemo.modes.train_detector import check_target, make_folder, run_train_detector
 from stemo.training.detector import picture_size
@@ -220,70 +216,3 @@ def test_a_detectors_own_curves_are_replaced_only_when_asked(tmp_path: Path) -> 
     assert curves.exists()
     make_folder(tmp_path, overwrite=True)
     assert not curves.exists()
-
-
-@pytest.mark.slow
-def test_one_epoch_writes_only_its_run_and_its_weights_find_their_way_back(tmp_path: Path) -> None:
-    data = make_faces(tmp_path / "set")
-    for folder in ("work", "home", "tmp"):
-        (tmp_path / folder).mkdir()
-    before = {path: path.read_bytes() for path in (tmp_path / "set").rglob("*") if path.is_file()}
-    command = [sys.executable, str(ROOT / "main.py"), "--train-detector", str(data), "--epochs", "1"]
-    command += ["--name", "faces", "--weights", "face.pt", "--device", "cpu"]
-    run = subprocess.run(
-        command,
-        cwd=tmp_path / "work",
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp")},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert (run.returncode, run.stderr) == (0, "")
-
-    # it says what stemo says, and nothing else
-    lines = run.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["data:", "epoch", "valid:", "wrote", "use"]
-    assert "6 pictures with 6 faces" in lines[0]
-
-    # it writes its run and the weights, and nothing else
-    assert {path.name for path in (tmp_path / "work").iterdir()} == {"runs", "face.pt"}
-    assert list((tmp_path / "home").iterdir()) == []
-    assert not [path for path in (tmp_path / "tmp").iterdir() if "ultralytics" in path.name]
-    assert {path: path.read_bytes() for path in (tmp_path / "set").rglob("*") if path.is_file()} == before
-    folder = tmp_path / "work" / "runs" / "faces"
-    assert (folder / "weights" / "best.pt").read_bytes() == (tmp_path / "work" / "face.pt").read_bytes()
-
-    # the curves are there
-    scalars = read_scalars(folder)
-    assert {"detector/mAP50", "detector/recall", "train/box_loss", "val/box_loss"} <= set(scalars)
-    assert scalars["train/box_loss"] > 0
-
-    # and the weights are a face detector
-    faces = open_detectors("yolo", tmp_path / "work" / "face.pt").far.detect(np.zeros((96, 96, 3), np.uint8))
-    assert all(0.35 <= face.score <= 1 for face in faces)
-
-
-def read_scalars(folder: Path) -> dict[str, float]:
-    """The last value of every scalar of a run."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    return {name: events.Scalars(name)[-1].value for name in events.Tags()["scalars"]}
-
-
-@pytest.mark.slow
-def test_training_goes_on_from_given_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    data = make_faces(tmp_path / "set", pictures=4, size=64)
-    said: list[str] = []
-    settings = Settings(RecognitionSettings(device="cpu"), TrainingSettings(epochs=1))
-    assert run_train_detector(data, settings, "first", "first.pt", False, said.append) == 0
-    further = Settings(RecognitionSettings(device="cpu", face_weights="first.pt"), TrainingSettings(epochs=1))
-    assert run_train_detector(data, further, "second", None, False, said.append) == 0
-    assert sum(line.startswith("epoch 1") for line in said) == 2
-    (tmp_path / "notes.pt").write_text("no weights")
-    broken = Settings(RecognitionSettings(device="cpu", face_weights="notes.pt"), TrainingSettings(epochs=1))
-    with pytest.raises(WeightsError, match="cannot be loaded"):
-        run_train_detector(data, broken, "third", None, False, said.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ import torch
 from conftest import ROOT
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
 from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG, parse_session_start_info_plugin_data
 from torch import nn
 
@@ -22,7 +25,7 @@ from stemo.network.frame_network import FrameNetwork
 from stemo.network.model import Network
 from stemo.network.spatial import SpatialEncoder
 from stemo.records import EMOTIONS
-from stemo.training.boards import MOST_PARTS, Epoch, TensorBoard, main_parts, show_epoch
+from stemo.training.boards import CHARTS, MOST_PARTS, Epoch, TensorBoard, main_parts, show_epoch
 from stemo.training.metrics import CategoryReadings
 
 # of five faces three are read right: both of A, and one of B's three; nobody shows C
@@ -235,3 +238,9 @@ def test_a_run_shows_all_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {"final/valid_accuracy", "final/valid_macro_recall", "final/calibration_error"} <= set(tags["scalars"])
     content = events.SummaryMetadata(SESSION_START_INFO_TAG).plugin_data.content
     assert parse_session_start_info_plugin_data(content).hparams["size"].string_value == "tiny"
+    [layout] = events.Tensors(CONFIG_SUMMARY_TAG)
+    charts = Layout.FromString(layout.tensor_proto.string_val[0]).category
+    found_charts = {category.title: [chart.title for chart in category.chart] for category in charts}
+    assert found_charts == {stage: list(charts) for stage, charts in CHARTS.items()}
+    for pattern in (pattern for category in charts for chart in category.chart for pattern in chart.multiline.tag):
+        assert any(re.match(pattern, tag) for tag in tags["scalars"]), pattern

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -107,6 +108,15 @@ def test_a_class_set_of_ones_own(tmp_path: Path) -> None:
     assert names(found.train, labels) == dict.fromkeys(labels, 2)
     assert found.left_out == {"Angry": 4}
     assert found.rule.startswith("ImageFolder, 3 classes")
+
+
+def test_classes_without_a_still_to_choose_by_are_named_in_their_order(tmp_path: Path) -> None:
+    labels = ("Surprise", "Happy", "Angry")
+    root = made_data.image_folder(tmp_path, labels, splits=("train", "val"))
+    assert collect([root], 0.2, labels).untried == []
+    for name in ("Surprise", "Angry"):
+        shutil.rmtree(root / "val" / name)
+    assert collect([root], 0.2, labels).untried == ["Surprise", "Angry"]
 
 
 def test_a_missing_class_is_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from torch import distributed
 
 from stemo.config import TrainingSettings
 from stemo.errors import ConfigError
+from stemo.network.checkpoint import load_weights
 from stemo.training.distributed import World
 from stemo.training.run import _train
 
@@ -68,6 +69,26 @@ def test_processes_agree_on_the_statistics_of_norms_and_on_the_accuracy(tmp_path
     assert first.keys() == second.keys()
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
+
+
+@pytest.mark.slow
+def test_the_program_trains_on_two_processes_and_writes_once(tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    config = ["--config", str(ROOT / "configs" / "tiny.yaml"), "--size", "tiny", "--device", "cpu"]
+    done = subprocess.run(
+        [*launcher, str(ROOT / "main.py"), "--train", *config],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("data: made") == 1
+    assert done.stdout.count("wrote runs/tiny/stemo_tiny.safetensors and stemo_tiny.json") == 1
+    assert sorted(path.name for path in tmp_path.rglob("stemo_*")) == ["stemo_tiny.json", "stemo_tiny.safetensors"]
+    assert load_weights(tmp_path / "runs" / "tiny" / "stemo_tiny.safetensors")[1].trained
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -13,10 +13,13 @@ import pytest
 from stemo.cli import main
 from stemo.errors import WeightsError
 from stemo.network.checkpoint import SHIPPED
+from stemo.records import EMOTIONS
 from stemo.training.end_to_end import compare
+from stemo.training.labels import CIRCUMPLEX, one_hot, weak_affect
 from stemo.training.metrics import UNREAD
 from stemo.training.report.card import card, read_facts, write_card
 
+SHIPPED_JSON = sorted(SHIPPED.parent.glob("*.json"))
 LABELS = ["calm", "bored"]
 HIGHRES = {
     "rule": "majority",
@@ -112,6 +115,42 @@ def test_real_ratings_and_notes_are_shown() -> None:
     assert "| valence | 3 | 0.500 | 0.250 | not measured | 1.000 |" in shown
     assert "- note: they flatter" in shown
     check_tables(text)
+
+
+def test_the_twin_in_8_bits_says_what_it_loses() -> None:
+    twin = {"rule": "majority", "n": 3144, "accuracy": 0.89, "macro_recall": 0.78, "agreement": 0.9911}
+    twin |= {"accuracy_lost": 0.0021, "macro_recall_lost": -0.0009, "mean_difference": 0.003, "sha256": {"frame": "a"}}
+    shown = section(card(made(int8=twin), "w.safetensors"), "In 8 bits").strip().splitlines()[2:]
+    assert shown == [
+        "- rule: majority",
+        "- n: 3144",
+        "- accuracy: 89.0 % (87.9 to 90.0), 0.21 points lost against the exact weights",
+        "- macro recall: 78.0 %, 0.09 points gained against the exact weights",
+        "- both read the same class of 99.1 % of the faces",
+    ]
+    assert "In 8 bits" not in card(made(), "w.safetensors")
+
+
+def test_what_only_these_weights_have_to_say_is_said() -> None:
+    notes = ["the best of three seeds", "chosen by these people too"]
+    text = card(made(notes=notes), "w.safetensors")
+    assert section(text, "How these weights came about").split("\n")[1:3] == [f"- {note}" for note in notes]
+    assert "How these weights came about" not in card(made(), "w.safetensors")
+
+
+def test_the_arousal_of_a_resting_face_is_said_to_be_borrowed() -> None:
+    lowest = min(EMOTIONS, key=lambda name: CIRCUMPLEX[name][1])
+    valence, arousal = weak_affect(one_hot(EMOTIONS.index(lowest)))
+    shown = section(card(made(), "w.safetensors"), "Valence and arousal")
+    assert (lowest, valence) == ("Neutral", 0.0)
+    assert f'its arousal is borrowed from "relaxed", {arousal:.2f}, the lowest of the seven' in shown
+
+
+@pytest.mark.parametrize("description", SHIPPED_JSON, ids=lambda path: path.stem)
+def test_shipped_cards_say_what_their_json_says(description: Path) -> None:
+    shipped = description.with_suffix(".md").read_text(encoding="utf-8")
+    made_anew = card(read_facts(description), description.with_suffix(".safetensors").name)
+    assert shipped == made_anew, f"make it anew: python main.py --card {description.with_suffix('.safetensors')}"
 
 
 def test_a_class_without_a_face_or_a_reading() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import made_data
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ from test_training_stages import CPU, STILL, ListBoard, fresh, made_stills, sett
 from stemo.config import TrainingSettings
 from stemo.errors import OutputError
 from stemo.network.architectures import build
-from stemo.network.checkpoint import WeightFacts, save_weights
+from stemo.network.checkpoint import WeightFacts, load_weights, save_weights
 from stemo.network.clip_buffer import turns
 from stemo.network.model import LANDMARK_FEATURES, Network
 from stemo.records import EMOTIONS, Image
@@ -32,12 +34,13 @@ from stemo.training.evaluation import Pictures
 from stemo.training.feature_bank import FeatureBank, build_bank
 from stemo.training.joint_stage import JointSettings, train_joint
 from stemo.training.metrics import CategoryReadings
-from stemo.training.run import CACHE, _stages
+from stemo.training.run import CACHE, _stages, _train
 from stemo.training.run_state import Run
 from stemo.training.spatial_stage import train_spatial
 from stemo.training.state import epochs_done
 
 FULL = OutputError("the disk is full")
+THREE = ("Sad", "Happy", "Angry")
 
 
 def unknown(stills: list[Still]) -> np.ndarray:
@@ -111,6 +114,35 @@ def test_a_run_never_holds_all_its_pictures(tmp_path: Path) -> None:
         result = _stages(Run(chosen, tmp_path / "r", CPU, ALONE, collection, board, lambda _: None, ["made"], {}))
     assert result is not None
     assert 1 <= shelf.most <= 4  # what loops still know of their last turn
+
+
+@pytest.mark.parametrize("hidden", ["", "Sad"])
+def test_classes_that_nothing_is_chosen_by_are_said(tmp_path: Path, hidden: str) -> None:
+    data = made_data.image_folder(tmp_path / "faces", THREE, splits=("train", "val"))
+    if hidden:
+        shutil.rmtree(data / "val" / hidden)
+    chosen = TrainingSettings((str(data),), THREE, "r", "resnet_se", epochs=0)
+    said: list[str] = []
+    assert _train(chosen, tmp_path, CPU, ALONE, said.append) is not None
+    lines = [line for line in said if line.startswith("no stills to choose by")]
+    assert lines == ([f"no stills to choose by: {hidden}; how well these are read will not be known"] if hidden else [])
+
+
+def test_rarer_classes_gain_more_by_the_adjustment_whatever_their_order(tmp_path: Path) -> None:
+    data = made_data.image_folder(tmp_path / "faces", THREE, count=1, splits=("val",))
+    for label, count in zip(THREE, (2, 5, 1), strict=True):
+        made_data.image_folder(data, (label,), count, splits=("train",))
+    chosen = TrainingSettings((str(data),), THREE, "r", "resnet_se", epochs=0)
+    bias = []
+    for strength in (0.0, 0.5):
+        result = _train(replace(chosen, logit_adjustment=strength), tmp_path, CPU, ALONE, lambda _: None)
+        assert result is not None
+        bias.append(load_weights(result[0])[0].state_dict()["head.category.bias"])
+    gained = bias[1] - bias[0]
+    assert gained.argsort().tolist() == [THREE.index(label) for label in ("Happy", "Sad", "Angry")]
+    shares = (-gained / 0.5).exp()  # of the votes, some of which count for every class
+    torch.testing.assert_close(shares, torch.tensor([2, 5, 1]) / 8, atol=0.05, rtol=0)
+    assert float(shares.sum()) == pytest.approx(1, abs=0.01)
 
 
 def test_teachers_never_hold_all_pictures(tmp_path: Path) -> None:

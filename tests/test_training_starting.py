@@ -19,13 +19,19 @@ LAYERS = {"stemo": "heads.category.4", "resnet_se": "head.category", "resnet50":
 SIZES = {"stemo": "tiny"}
 
 
-def saved(folder: Path, architecture: str, *, trained: bool = True) -> tuple[Path, dict[str, Tensor]]:
+def saved(
+    folder: Path, architecture: str, *, trained: bool = True, adjusted: float = 0.0
+) -> tuple[Path, dict[str, Tensor]]:
     """Weights of that kind for the seven emotions, and the tensors in them."""
     torch.manual_seed(0)
     network = build(architecture, SIZES.get(architecture, "base"))
     path = folder / "source.safetensors"
     facts = WeightFacts(
-        architecture=architecture, size=SIZES.get(architecture, "base"), trained=trained, training_data="one, two"
+        architecture=architecture,
+        size=SIZES.get(architecture, "base"),
+        trained=trained,
+        training_data="one, two",
+        metrics={"settings": {"logit_adjustment": adjusted}},
     )
     save_weights(path, network, facts)
     return path, {name: value.half().float() for name, value in network.state_dict().items()}
@@ -79,6 +85,12 @@ def test_none_in_common_leaves_the_last_layer_fresh(tmp_path: Path) -> None:
     _, begun, said = started(source, "resnet_se", ("bored", "calm"))
     assert said == [f"goes on from {source}, with fresh rows for bored, calm, without 2 tensors"]
     assert not begun.whole
+
+
+def test_an_adjustment_that_the_weights_bring_along_is_said(tmp_path: Path) -> None:
+    source, _ = saved(tmp_path, "resnet_se", adjusted=0.07)
+    _, _, said = started(source, "resnet_se", EMOTIONS)
+    assert said == [f"goes on from {source}, whose logits are adjusted for rare classes already, by 0.07"]
 
 
 def test_weights_that_are_not_trained_make_no_trained_start(tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ class Scored:
     @property
     def note(self) -> str:
         """What a reader must know before the figures."""
-        return "" if self.held_back else trained_on(self.data, self.facts)
+        if self.held_back or all(was_held_back(still, self.facts) for still in self.stills):
+            return ""
+        return trained_on(self.data, self.facts)
 
     def figures(self, groups: Sequence[str], run: Sequence[RunCurve]) -> tuple[dict[str, Any], Findings | None]:
         """``metrics.json``, and the findings for the report: ``None`` where no face has a category."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from stemo import assets
 from stemo.config import Settings
 from stemo.errors import ConfigError, OutputError
 from stemo.modes.train import ENDING, RUNS, check_copy, copy
 
 NAME = "face_detector"
+PUBLISHED = "yolov8n"  # what a detector starts from where nothing is given
 EVENTS = "events.out.tfevents.*"
 
 
@@ -18,8 +20,9 @@ def run_train_detector(
 ) -> int:
     """Train on ``data`` in ``runs/<name>``; with ``weights``, copy the best ones there. Returns 0.
 
-    Starts from ``settings.recognition.face_weights`` where given, else from fresh weights. Raises
-    :class:`StemoError` otherwise, before anything is written where data, names or device are wrong.
+    Starts from ``settings.recognition.face_weights`` where given, else from YOLOv8n as published where it is found,
+    else from fresh weights, and says so. Raises :class:`StemoError` otherwise, before anything is written where data,
+    names or device are wrong.
     """
     from stemo.recognizer import choose_device
     from stemo.training.detector import DetectorSettings, train_detector
@@ -27,13 +30,14 @@ def run_train_detector(
 
     if not settings.training.epochs:
         raise ConfigError("epochs 0 is out of range: expected 1 or more for a detector, got 0. Pass --epochs 1")
-    start = check_start(settings.recognition.face_weights)
+    start, words = find_start(settings.recognition.face_weights)
     target = check_target(weights, overwrite)
     device = choose_device(settings.recognition.device)
     boxes = load_face_boxes(data)
     folder = make_folder(RUNS / (name or NAME), overwrite)
     faces = sum(len(picture.boxes) for picture in boxes.train)
     say(f"data: {len(boxes.train)} pictures with {faces} faces to train on, {len(boxes.valid)} to choose by")
+    say(f"start: {words}")
     chosen = DetectorSettings(settings.training.epochs, str(device), seed=settings.training.seed, start=start)
     best, figures = train_detector(boxes, chosen, folder, say)
     say(
@@ -47,16 +51,27 @@ def run_train_detector(
     return 0
 
 
-def check_start(weights: str | None) -> Path | None:
+def find_start(weights: str | None) -> tuple[Path | None, str]:
+    """The weights to start from (``None``: fresh ones), and what they are in words.
+
+    Raises :class:`ConfigError` for what cannot be trained any further, and :class:`WeightsError` where YOLOv8n as
+    published has been changed.
+    """
+    if weights is not None:
+        return check_start(weights), weights
+    if (path := assets.found(PUBLISHED)) is not None:
+        return assets.verify(PUBLISHED, path), f"{path}, as published"
+    return None, f"fresh weights, which need many more epochs: {PUBLISHED}.pt was not found. {assets.remedy(PUBLISHED)}"
+
+
+def check_start(weights: str) -> Path:
     """The weights to start from. Raises :class:`ConfigError` for what cannot be trained any further."""
-    if weights is None:
-        return None
     path = Path(weights)
     if path.suffix != ".pt" or not path.is_file():
         got = "no such file" if path.suffix == ".pt" else f"{path.suffix or 'no ending'!r}"
         raise ConfigError(
             f"face weights {weights!r} cannot be trained: expected a .pt file of YOLOv8n, got {got}. "
-            "Leave out --face-weights to start from fresh weights."
+            "Leave out --face-weights to start from YOLOv8n as published, or from fresh weights."
         )
     return path
 

@@ -20,7 +20,7 @@ from stemo.training.face_boxes import BoxedPicture, FaceBoxes
 from stemo.training.keeping import writing
 
 ARCHITECTURE = "yolov8n.yaml"  # comes with ultralytics
-START = Purpose("face weights", "Check --face-weights, or leave it out to start from fresh weights")
+START = Purpose("face weights", "Check --face-weights, or leave it out to start from others")
 LARGEST, STRIDE = 640, 32  # pixels
 FIGURES = {
     "metrics/mAP50(B)": "detector/mAP50",

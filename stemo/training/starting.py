@@ -64,5 +64,9 @@ def start(
 
 
 def _but(adopted: Adopted) -> str:
+    known = adopted.facts.metrics.get("settings") or {}
+    strength = known.get("logit_adjustment")
+    adjusted = f", whose logits are adjusted for rare classes already, by {strength:g}" if strength else ""
     new = f", with fresh rows for {', '.join(adopted.new)}" if adopted.new else ""
-    return f"{new}, without {len(adopted.fresh)} tensors" if adopted.fresh else new
+    without = f", without {len(adopted.fresh)} tensors" if adopted.fresh else ""
+    return f"{adjusted}{new}{without}"

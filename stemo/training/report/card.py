@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from stemo.training.report.card_figures import (
     motion_lines,
     recall_lines,
     speed_lines,
+    twin_lines,
 )
-from stemo.training.report.card_words import AFFECT, DATA_SETS, INTENDED, LIMITS, MEASURED, UNKNOWN_DATA
+from stemo.training.report.card_words import AFFECT, DATA_SETS, INTENDED, LIMITS, MEASURED, TWIN, UNKNOWN_DATA
 
 
 def write_card(weights_json: Path) -> Path:
@@ -65,6 +66,8 @@ def card(facts: Mapping[str, Any], file: str) -> str:
         ["## Limits and misuse", "", *LIMITS],
         ["## Training data and licences", "", *_data(facts)],
         *_measurements(metrics),
+        *([["## How these weights came about", "", *_notes(metrics["notes"])]] if metrics.get("notes") else []),
+        *([["## In 8 bits", "", TWIN, "", *twin_lines(metrics["int8"])]] if metrics.get("int8") else []),
         ["## Calibration", "", *calibration_lines(metrics)],
         ["## Speed", "", *speed_lines(metrics.get("speed"))],
         ["## Valence and arousal", "", *_affect(facts)],
@@ -125,6 +128,11 @@ def _measurements(metrics: Mapping[str, Any]) -> Iterator[list[str]]:
         measured = metrics.get(key)
         lines = (measured_lines, recall_lines, end_to_end_lines, motion_lines, affect_lines)
         yield [f"## {title}", "", words, "", *(line for part in lines for line in part(measured))]
+
+
+def _notes(notes: Sequence[str]) -> list[str]:
+    """What only these weights have to say: ``metrics["notes"]``."""
+    return [f"- {note}" for note in notes]
 
 
 def _settings(settings: Mapping[str, Any]) -> list[str]:

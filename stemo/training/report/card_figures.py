@@ -124,6 +124,15 @@ def speed_lines(speed: object) -> Iterator[str]:
         yield NOT_MEASURED
 
 
+def twin_lines(twin: Mapping[str, Any]) -> Iterator[str]:
+    """What the 8-bit twin reads right, what it loses against the exact weights, and how often both agree."""
+    yield f"- rule: {twin.get('rule', 'not given')}"
+    yield f"- n: {twin['n']}"
+    yield f"- accuracy: {with_interval(*accuracy(twin))}, {_lost(twin['accuracy_lost'])}"
+    yield f"- macro recall: {with_interval(twin['macro_recall'], None)}, {_lost(twin['macro_recall_lost'])}"
+    yield f"- both read the same class of {twin['agreement'] * 100:.1f} % of the faces"
+
+
 def flat(figures: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     """Names and values of nested figures, in words."""
     for key, value in figures.items():
@@ -152,6 +161,11 @@ def _precisions(measured: Mapping[str, Any]) -> dict[str, str]:
 def _precision(figures: ClassFigures) -> str:
     known = figures.precision is not None
     return with_interval(figures.precision, figures.precision_interval) if known else "never read"
+
+
+def _lost(share: float) -> str:
+    points = round(share * 100, 2)
+    return f"{abs(points):.2f} points {'gained' if points < 0 else 'lost'} against the exact weights"
 
 
 def _number(value: float | None) -> str:

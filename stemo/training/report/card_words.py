@@ -38,8 +38,15 @@ AFFECT = (
     "Valence (-1 unpleasant to 1 pleasant) and arousal (0 calm to 1 excited) were learnt from **weak targets**: nobody "
     "rated the faces of FER+, CK+ or LFW for either. Each target is the mean of published circumplex coordinates of "
     "the categories (Russell & Mehrabian 1977, J. Research in Personality 11, 273-294), weighted by the annotators' "
-    "votes; in sequences it grows from the onset to the apex. Treat them as another view of the same category reading, "
-    "not as a measurement of feeling."
+    "votes; in sequences it grows from the onset to the apex. Neutral is not in that table: its valence is taken as 0, "
+    'and its arousal is borrowed from "relaxed", 0.27, the lowest of the seven. So every expression raises arousal by '
+    "construction, and a share of sequences in which arousal rises says that the network learnt this, not more. Treat "
+    "them as another view of the same category reading, not as a measurement of feeling."
+)
+
+TWIN = (
+    "On processors with instructions for it, videos are read in 8-bit integers, by a twin of these weights. Accuracies "
+    "elsewhere in this card are those of the weights themselves."
 )
 
 INTENDED = (
