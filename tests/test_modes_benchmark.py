@@ -90,9 +90,13 @@ def test_the_whole_way(
     assert "onnx, 6 faces" in card
     assert facts["peak_memory_mb"] > 100
     assert figures["batch"] == 4
+    live = figures["live"]
+    assert live["frames"] > 0
+    assert live["frames"] + live["dropped"] <= 25
+    assert 0 < live["p50_ms"] <= live["p95_ms"]
     for word in ("one after the other, frame by frame", "overlapped, 4 frames read at once (median of 1: "):
         assert word in printed
-    for word in ("machine:", "pace:", "threads:", "versions:", "network:", "clip.mp4 (320x180)", "whole"):
+    for word in ("machine:", "pace:", "threads:", "versions:", "network:", "clip.mp4 (320x180)", "whole", "live"):
         assert word in printed
 
 

@@ -41,6 +41,39 @@ def test_tampered_weights_are_refused(saved: Path) -> None:
         load_weights(saved)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": ["Disgust", "Angry", "Fear", "Happy", "Neutral", "Sad", "Surprise"]},
+        {"gray": False},
+        {"mean": [0.4, 0.5, 0.5]},
+        {"fps": 30.0},
+    ],
+)
+def test_weights_described_otherwise_are_refused(saved: Path, change: dict[str, object]) -> None:
+    beside = saved.with_suffix(".json")
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | change))
+    with pytest.raises(
+        WeightsError, match=r"were described otherwise: expected .*labels.* got others in w\.json\. Res"
+    ):
+        load_weights(saved)
+
+
+def test_figures_and_words_in_a_description_may_change(saved: Path) -> None:
+    beside = saved.with_suffix(".json")
+    change = {"metrics": {"valid": {"n": 3}}, "licence": "none", "training_data": "other"}
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | change))
+    assert load_weights(saved)[1].metrics == change["metrics"]
+
+
+def test_descriptions_of_before_say_nothing_of_their_meaning(saved: Path) -> None:
+    beside = saved.with_suffix(".json")
+    facts = json.loads(beside.read_text())
+    del facts["meaning"]
+    beside.write_text(json.dumps(facts | {"fps": 30.0}))
+    assert load_weights(saved)[1].fps == 30.0
+
+
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.save(Network().state_dict(), path)
@@ -76,7 +109,7 @@ def test_weights_that_the_file_cannot_hold_are_not_written(tmp_path: Path, value
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"format": 99}, "format 99"), ({"labels": ["A", "B"]}, "do not fit")],
+    [({"format": 99}, "format 99"), ({"labels": ["A", "B"], "meaning": ""}, "do not fit")],
 )
 def test_weights_of_another_kind_are_refused(saved: Path, change: dict[str, object], words: str) -> None:
     beside = saved.with_suffix(".json")

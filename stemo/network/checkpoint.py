@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from stemo.network.preprocessing import INPUT_SIZE, Preprocessing
 from stemo.records import EMOTIONS
 
 FORMAT = 1
+MEANING = ("architecture", "size", "labels", "clip_length", "fps", "input_size", "mean", "std", "gray")
 SHIPPED = Path(__file__).parents[1] / "weights" / "stemo_base.safetensors"
 
 
@@ -33,7 +34,10 @@ def given_or_shipped(weights: Path | str | None) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class WeightFacts:
-    """What the JSON beside the weights says of them."""
+    """What the JSON beside the weights says of them.
+
+    ``sha256`` is that of the weights, ``meaning`` that of the facts that say what goes in and what comes out.
+    """
 
     name: str = "stemo_base"
     architecture: str = "stemo"
@@ -51,6 +55,7 @@ class WeightFacts:
     metrics: dict[str, Any] = field(default_factory=dict)
     licence: str = "MIT for the weights; the training data are for research only"
     sha256: str = ""
+    meaning: str = ""
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -72,7 +77,7 @@ def save_weights(path: Path, network: FaceNetwork, facts: WeightFacts) -> Weight
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     save_file(tensors, part)
-    facts = WeightFacts(**{**asdict(facts), "sha256": hashlib.sha256(part.read_bytes()).hexdigest()})
+    facts = replace(facts, sha256=hashlib.sha256(part.read_bytes()).hexdigest(), meaning=meaning_of(facts))
     os.replace(part, path)
     write_description(path.with_suffix(".json"), asdict(facts))
     return facts
@@ -81,11 +86,18 @@ def save_weights(path: Path, network: FaceNetwork, facts: WeightFacts) -> Weight
 def write_description(path: Path, facts: Mapping[str, Any]) -> None:
     """Write the JSON beside weights, whole or not at all; ``facts`` as in :class:`WeightFacts`.
 
-    The sha256 in it is that of the weights alone, so other facts may change. Raises OSError where it cannot be written.
+    Its hashes are those of the weights and of their meaning, so other facts may change. Raises OSError where it cannot
+    be written.
     """
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     os.replace(part, path)
+
+
+def meaning_of(facts: WeightFacts) -> str:
+    """The sha256 of what ``facts`` say of input and output: with other ones the same weights read something else."""
+    said = asdict(facts)
+    return hashlib.sha256(json.dumps({key: said[key] for key in MEANING}).encode()).hexdigest()
 
 
 def load_weights(path: Path) -> tuple[FaceNetwork, WeightFacts]:
@@ -105,6 +117,12 @@ def load_weights(path: Path) -> tuple[FaceNetwork, WeightFacts]:
         raise WeightsError(
             f"weights {str(path)!r} were changed: expected sha256 {facts.sha256[:12]}, got {found[:12]}. "
             "Restore the file (git checkout, or reinstall stemo)."
+        )
+    # those of before 0.3.0 say nothing of it
+    if facts.meaning and facts.meaning != meaning_of(facts):
+        raise WeightsError(
+            f"weights {str(path)!r} were described otherwise: expected {', '.join(MEANING)} as they were saved, got "
+            f"others in {path.with_suffix('.json').name}. Restore the file (git checkout, or reinstall stemo)."
         )
     try:
         network = build(facts.architecture, facts.size, len(facts.labels), facts.clip_length)

@@ -16,6 +16,7 @@ import torch
 from stemo.config import RecognitionSettings
 from stemo.faces.inner_networks import openvino_is_faster
 from stemo.modes.benchmark.clips import named_clips, size_of
+from stemo.modes.benchmark.latency import time_latency
 from stemo.modes.benchmark.memory import peak_memory, told_mb
 from stemo.modes.benchmark.network import network_times
 from stemo.modes.benchmark.output import Output, Say
@@ -92,7 +93,7 @@ def card_figures(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def measure(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, folder: Path, say: Say) -> Mapping:
-    """Stages and whole of one clip."""
+    """Stages and whole of one clip, and how live it is read."""
     size = size_of(clip)
     stages = time_stages(clip, recognizer, settings, folder).medians()
     rates = [time_whole(clip, recognizer, settings, folder) for _ in range(REPEATS)]
@@ -103,7 +104,14 @@ def measure(clip: Path, recognizer: Recognizer, settings: RecognitionSettings, f
     median, runs = statistics.median(rates), ", ".join(f"{rate:.1f}" for rate in rates)
     at_once = f"{settings.batch} frame{'s' if settings.batch > 1 else ''} read at once"
     say(f"  {'whole':<16}{median:8.1f} frames/s, overlapped, {at_once} (median of {REPEATS}: {runs})")
-    return {"size": size, "stages_ms": stages, "frames_per_second": median, "runs": rates, "batch": settings.batch}
+    live = time_latency(clip, recognizer, settings)
+    say(
+        f"  {'live':<16}{live['p50_ms']:8} ms from a frame's arrival to its reading (median), "
+        f"{live['p95_ms']} ms (95 %), "
+        f"{live['dropped']} dropped of {live['frames'] + live['dropped']}"
+    )
+    figures = {"stages_ms": stages, "frames_per_second": median, "runs": rates, "batch": settings.batch}
+    return {"size": size, **figures, "live": live}
 
 
 def describe_machine(settings: RecognitionSettings, say: Say, threads: str | None = None) -> dict[str, str]:
