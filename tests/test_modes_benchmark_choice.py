@@ -138,8 +138,8 @@ def test_clips_of_one_name_are_refused(room: Room, capsys: pytest.CaptureFixture
 
 def test_only_frames_from_start_to_end_are_measured(room: Room) -> None:
     assert room.benchmark("--start", "0.2", "--end", "1.4") == 0
-    rounds = 4  # stage by stage, and three times whole
-    assert len(room.seen) == 30 * rounds
+    rounds = 4  # stage by stage, and three times whole; then once live, where frames may be dropped
+    assert 30 * rounds < len(room.seen) <= 30 * (rounds + 1)
     assert sorted({round(frame.time * 25) for frame in room.seen}) == list(range(5, 35))
 
 
