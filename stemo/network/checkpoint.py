@@ -96,8 +96,8 @@ def write_description(path: Path, facts: Mapping[str, Any]) -> None:
 
 def meaning_of(facts: WeightFacts) -> str:
     """The sha256 of what ``facts`` say of input and output: with other ones the same weights read something else."""
-    said = asdict(facts)
-    return hashlib.sha256(json.dumps({key: said[key] for key in MEANING}).encode()).hexdigest()
+    said = {key: getattr(facts, key) for key in MEANING}
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def load_weights(path: Path) -> tuple[FaceNetwork, WeightFacts]:
