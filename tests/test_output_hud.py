@@ -181,6 +181,23 @@ def test_words_are_cached_clipped_and_of_one_height() -> None:
     assert image.max() > 150
 
 
+@given(seed=st.integers(0, 2**32 - 1), left=st.integers(-9, 25), top=st.integers(-9, 17))
+def test_a_stencil_lies_as_strongly_as_its_mask_says_and_is_clipped(seed: int, left: int, top: int) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    mask = np.clip(rng.uniform(-0.3, 1.3, (7, 9)), 0, 1).astype(np.float32)
+    colour = tuple(rng.integers(0, 256, 3).tolist())
+    laid = image.copy()
+    text.lay(laid, text.stencil(mask, colour), left, top)
+    weight = np.zeros((40, 50, 1))
+    weight[top + 10 : top + 17, left + 10 : left + 19, 0] = mask
+    weight = weight[10:26, 10:34]
+    exact = image * (1 - weight) + np.array(colour) * weight
+    assert np.abs(laid - exact).max() <= 1.6  # three roundings
+    assert (laid[weight[..., 0] == 0] == image[weight[..., 0] == 0]).all()
+    assert (laid[weight[..., 0] == 1] == colour).all()
+
+
 def test_every_emotion_has_its_own_colour_and_strangers_a_neutral_one() -> None:
     assert set(EMOTION_COLOURS) == set(EMOTIONS)
     assert len(set(EMOTION_COLOURS.values())) == 7

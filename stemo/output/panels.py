@@ -19,7 +19,6 @@ from stemo.output.palette import AROUSAL, FAINT, INK, LINE, MUTED, TEXT, VALENCE
 from stemo.output.placement import Layout
 from stemo.records import Affect, Image
 
-Weights = npt.NDArray[np.float32]
 GLASS = 0.84  # how much of the picture a panel takes
 CHIP = 7.4  # units: the radius of an id badge
 SIZES: dict[str, tuple[int, int]] = {"tall": (180, 190), "wide": (372, 66), "compact": (142, 52), "tag": (124, 20)}
@@ -58,18 +57,15 @@ def layout(name: str, unit: float, categories: int = USUAL) -> Layout:
 
 def draw(image: Image, place: Layout, x: int, y: int, track_id: int, affect: Affect, past: History) -> None:
     """Draw a panel into ``image`` in place with its upper left corner at ``x, y`` (inside the image)."""
+    text.lay(image, _still(place.name, place.width, place.height, affect.labels), x, y)
     region = image[y : y + place.height, x : x + place.width]
-    rows, columns = region.shape[:2]
-    parts = _still(place.name, place.width, place.height, affect.labels)
-    still, weight, rest = (part[:rows, :columns] for part in parts)
-    region[:] = cv2.blendLinear(region, still, rest, weight)
     pen = Pen(region, place.width / size(place.name, len(affect.labels))[0])
     _MOVING[place.name](pen, track_id, affect, past)
 
 
 def glass(image: Image, x: int, y: int, width: int, height: int, radius: int) -> None:
     """Lay a plain rounded pane over ``image`` in place, clipped at its edges."""
-    text.blend(image, (_pane(width, height, radius) * GLASS)[..., None], x, y, INK)
+    text.lay(image, _plain(width, height, radius), x, y)
 
 
 class Pen:
@@ -254,19 +250,23 @@ _STILL: dict[str, Callable[[Pen, tuple[str, ...]], None]] = {
 
 
 @lru_cache(maxsize=32)
-def _still(name: str, width: int, height: int, labels: tuple[str, ...]) -> tuple[Image, Weights, Weights]:
-    """The still part of a panel, how strongly each of its pixels covers the picture, and what that leaves of it."""
+def _still(name: str, width: int, height: int, labels: tuple[str, ...]) -> text.Stencil:
+    """The still part of a panel."""
     unit = width / size(name, len(labels))[0]
     pane = np.full((height, width, 3), INK, np.uint8)
     _STILL[name](Pen(pane, unit), labels)
     drawn = (pane != np.array(INK, np.uint8)).any(axis=2)
     shape = _pane(width, height, round(min(7 * unit, height / 2)))
-    weight = (shape * np.where(drawn, 0.96, GLASS)).astype(np.float32)
-    return pane, weight, 1.0 - weight
+    return text.stencil((shape * np.where(drawn, 0.96, GLASS)).astype(np.float32), pane)
+
+
+@lru_cache(maxsize=32)
+def _plain(width: int, height: int, radius: int) -> text.Stencil:
+    return text.stencil(_pane(width, height, radius) * GLASS, INK)
 
 
 @lru_cache(maxsize=64)
-def _pane(width: int, height: int, radius: int) -> npt.NDArray[np.float32]:
+def _pane(width: int, height: int, radius: int) -> text.Mask:
     """A rounded box as a mask (h w) in [0, 1]."""
     fine = 4
     big = np.zeros((height * fine, width * fine), np.uint8)

@@ -19,6 +19,7 @@ from stemo.output.pending import Pending
 from stemo.output.saved import settle_names
 from stemo.output.sound import WHOLE, Excerpt, Sound
 from stemo.output.video import (
+    QUALITY,
     TIME_BASE,
     Clock,
     add_pictures,
@@ -57,7 +58,7 @@ class PiecedVideo:
         excerpt: Excerpt = WHOLE,
         *,
         overwrite: bool = False,
-        crf: int = 20,
+        crf: int = QUALITY,
     ) -> None:
         # of a relative name with a colon, FFmpeg would take the first part for a protocol
         self.path, self._folder = Path(path), folder.absolute()
