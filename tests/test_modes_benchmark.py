@@ -22,7 +22,7 @@ from stemo.modes.batch.engines import Engine, Outcomes
 from stemo.modes.batch.tasks import Outcome, Task
 from stemo.modes.benchmark import memory, stages, steady, throughput
 from stemo.modes.benchmark.clips import make_clip
-from stemo.modes.benchmark.network import network_times
+from stemo.modes.benchmark.network import Load, network_times, usual_loads
 from stemo.modes.benchmark.peers import child
 from stemo.modes.benchmark.run import card_figures, describe_machine, network_lines
 from stemo.modes.benchmark.stages import STAGES, WARM_UP, Clock, Timings
@@ -87,7 +87,8 @@ def test_the_whole_way(
     shown = re.search(r"clip\.mp4 \(320x180\): ([\d.]+)$", card, re.MULTILINE)
     assert shown
     assert float(shown[1]) == round(figures["frames_per_second"], 1)
-    assert "onnx, 6 faces" in card
+    for load in ("1 face", "1 face in 4 frames at once", "6 faces"):
+        assert f"onnx, {load}: " in card
     assert facts["peak_memory_mb"] > 100
     assert figures["batch"] == 4
     live = figures["live"]
@@ -118,20 +119,35 @@ class Copied:
             raise ConfigError("another device")
         return self
 
-    def read(self, faces: Sequence[Observation], _time: float) -> list[Observation]:
-        return list(faces)
+    def read_all(self, frames: Sequence[tuple[Sequence[Observation], float]]) -> list[list[Observation]]:
+        return [list(faces) for faces, _time in frames]
+
+
+def test_loads_are_read_in_so_many_frames_at_once_of_so_many_faces() -> None:
+    class Noting(Copied):
+        def read_all(self, frames: Sequence[tuple[Sequence[Observation], float]]) -> list[list[Observation]]:
+            read.append([(len(faces), time) for faces, time in frames])
+            return super().read_all(frames)
+
+    read: list[list[tuple[int, float]]] = []
+    assert usual_loads(1) == [Load(1), Load(6)]
+    times = network_times(cast(Recognizer, Noting("onnx")), [].append, usual_loads(3))
+    assert list(times["onnx"]) == ["1 face", "1 face in 3 frames at once", "6 faces"]
+    assert read[0] == [(1, 0.0)]
+    assert [group for group in read if len(group) == 3][1] == [(1, pytest.approx(time)) for time in (0.12, 0.16, 0.2)]
+    assert read[-1][0][0] == 6
 
 
 def test_a_twin_is_missed_only_where_it_reads() -> None:
     said: list[str] = []
-    (onnx,) = network_times(cast(Recognizer, Copied("onnx")), said.append, [1]).items()
+    (onnx,) = network_times(cast(Recognizer, Copied("onnx")), said.append, [Load(1)]).items()
     assert onnx[0] == "onnx"
     assert said == [
         "network:      int8 is left out: the twin is missing",
         "network:      torch is left out: another device",
     ]
     with pytest.raises(WeightsError, match="the twin is missing"):
-        network_times(cast(Recognizer, Copied("int8")), said.append, [1])
+        network_times(cast(Recognizer, Copied("int8")), said.append, [Load(1)])
 
 
 @pytest.fixture
@@ -174,7 +190,8 @@ def test_the_pace_is_the_best_of_some_loops(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_backend_that_was_faster_than_the_one_used_is_named() -> None:
-    measured = {"int8": {1: 5.0, 6: 20.0}, "onnx": {1: 4.0, 6: 30.0}, "torch": {1: 9.0, 6: 70.0}}
+    times = {"int8": (5.0, 20.0), "onnx": (4.0, 30.0), "torch": (9.0, 70.0)}
+    measured = {backend: {"1 face": alone, "6 faces": six} for backend, (alone, six) in times.items()}
     assert list(network_lines(measured, "int8"))[3:] == [
         "network:      int8 reads here, but onnx was faster for one face in this run: --backend onnx"
     ]

@@ -41,7 +41,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
     room = Room(tmp_path)
     for place in ("run", "steady"):
         monkeypatch.setattr(f"stemo.modes.benchmark.{place}.make_recognizer", room.make_recognizer)
-    monkeypatch.setattr("stemo.modes.benchmark.run.network_times", lambda _recognizer, _say: {})
+    monkeypatch.setattr("stemo.modes.benchmark.run.network_times", lambda _recognizer, _say, _loads: {})
     return room
 
 

@@ -1,10 +1,11 @@
-"""What the network takes for a new frame, by what runs it and by how many faces."""
+"""What the network takes for a new frame, by what runs it, by how many faces and by how many frames at once."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -19,8 +20,27 @@ WARM_UP, REPEATS = 10, 60
 FRAME = 0.04  # seconds from one frame to the next
 
 
-def network_times(recognizer: Recognizer, say: Say, faces: Sequence[int] = (1, 6)) -> dict[str, dict[int, float]]:
-    """Median milliseconds for a new frame, a full buffer behind it: by backend, by number of faces.
+class Load(NamedTuple):
+    """What is read: so many ``faces``, each in so many ``frames`` at once."""
+
+    faces: int
+    frames: int = 1
+
+    def __str__(self) -> str:
+        faces = f"{self.faces} face{'s' if self.faces > 1 else ''}"
+        return faces if self.frames == 1 else f"{faces} in {self.frames} frames at once"
+
+
+ALONE = Load(1)
+
+
+def usual_loads(batch: int) -> list[Load]:
+    """One face and six in one frame, as live, and one face in ``batch`` frames at once, as in files."""
+    return list(dict.fromkeys([ALONE, Load(1, batch), Load(6)]))
+
+
+def network_times(recognizer: Recognizer, say: Say, loads: Sequence[Load]) -> dict[str, dict[str, float]]:
+    """Median milliseconds for a new frame, a full buffer behind it: by backend, by load in words.
 
     The backends are those that can run this network on this device, the default first; of the others it is said why
     they are left out.
@@ -33,7 +53,7 @@ def network_times(recognizer: Recognizer, say: Say, faces: Sequence[int] = (1, 6
         except _hindrances(backend, recognizer) as error:
             say(f"{'network:':<14}{backend} is left out: {error}")
         else:
-            times[backend] = {count: _time(reader, count) for count in faces}
+            times[backend] = {str(load): _time(reader, load) for load in loads}
     return times
 
 
@@ -43,14 +63,17 @@ def _hindrances(backend: str, recognizer: Recognizer) -> tuple[type[StemoError],
     return (ConfigError,) if backend == recognizer.engine else (ConfigError, WeightsError)
 
 
-def _time(reader: StreamReader, faces: int) -> float:
+def _time(reader: StreamReader, load: Load) -> float:
+    """Milliseconds for one frame of the ``load``."""
+    faces, frames = load
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randint(0, 255, (faces, PICTURE_SIZE, PICTURE_SIZE, 3), dtype=torch.uint8, generator=generator)
     landmarks = torch.randn(faces, LANDMARK_FEATURES, generator=generator)
     seen = [Observation(place, pictures[place], landmarks[place]) for place in range(faces)]
     taken = []
-    for index in range(WARM_UP + REPEATS):
+    for index in range(0, (WARM_UP + REPEATS) * frames, frames):
+        group = [(seen, place * FRAME) for place in range(index, index + frames)]
         started = time.perf_counter()
-        reader.read(seen, index * FRAME)
-        taken.append((time.perf_counter() - started) * 1e3)
+        reader.read_all(group)
+        taken.append((time.perf_counter() - started) * 1e3 / frames)
     return statistics.median(taken[WARM_UP:])

@@ -18,7 +18,7 @@ from stemo.faces.inner_networks import openvino_is_faster
 from stemo.modes.benchmark.clips import named_clips, size_of
 from stemo.modes.benchmark.latency import time_latency
 from stemo.modes.benchmark.memory import peak_memory, told_mb
-from stemo.modes.benchmark.network import network_times
+from stemo.modes.benchmark.network import ALONE, network_times, usual_loads
 from stemo.modes.benchmark.output import Output, Say
 from stemo.modes.benchmark.pace import ADDITIONS, python_pace
 from stemo.modes.benchmark.stages import check_length, time_stages, time_whole
@@ -52,7 +52,7 @@ def run_benchmark(
             check_length(path, settings)
         facts: dict[str, Any] = {"machine": describe_machine(settings, say)}
         recognizer = make_recognizer(settings)
-        facts["network_ms"] = network_times(recognizer, say)
+        facts["network_ms"] = network_times(recognizer, say, usual_loads(settings.batch))
         for line in network_lines(facts["network_ms"], recognizer.engine):
             say(line)
         facts["clips"] = {name: measure(path, recognizer, settings, folder, say) for name, path in paths.items()}
@@ -66,12 +66,12 @@ def run_benchmark(
     return 0
 
 
-def network_lines(measured: Mapping[str, Mapping[int, float]], used: str) -> Iterator[str]:
-    """Milliseconds by backend and number of faces as lines; one more where another was faster than the one ``used``."""
+def network_lines(measured: Mapping[str, Mapping[str, float]], used: str) -> Iterator[str]:
+    """Milliseconds by backend and load as lines; one more where another was faster than the one ``used``."""
     for backend, times in measured.items():
-        shown = ", ".join(f"{count} face{'s' if count > 1 else ''} {ms:.2f} ms" for count, ms in times.items())
+        shown = ", ".join(f"{load} {ms:.2f} ms" for load, ms in times.items())
         yield f"{'network:':<14}{backend}: {shown} (new frame, median)"
-    fastest = min(measured, key=lambda backend: measured[backend][1], default=used)
+    fastest = min(measured, key=lambda backend: measured[backend][str(ALONE)], default=used)
     if used in measured and fastest != used:
         faster = f"but {fastest} was faster for one face in this run: --backend {fastest}"
         yield f"{'network:':<14}{used} reads here, {faster}"
@@ -82,9 +82,9 @@ def card_figures(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "machine": "; ".join(facts["machine"][name] for name in ("machine", "threads", "pace")),
         "a new frame, milliseconds": {
-            f"{backend}, {count} face{'s' if count > 1 else ''}": round(ms, 1)
+            f"{backend}, {load}": round(ms, 1)
             for backend, times in facts["network_ms"].items()
-            for count, ms in times.items()
+            for load, ms in times.items()
         },
         "annotated video and JSON, frames per second": {
             f"{name} ({clip['size']})": round(clip["frames_per_second"], 1) for name, clip in facts["clips"].items()
