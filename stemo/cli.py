@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -30,6 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = os.fspath(error.filename or "")
+        print(
+            f"error: name {name!r} is too long: expected at most about 255 bytes between slashes, got "
+            f"{len(os.fsencode(name))} in all. Shorten it.",
+            file=sys.stderr,
+        )
+        return ConfigError.exit_code
 
 
 def _write_anything(stream: TextIO) -> None:
@@ -72,7 +84,7 @@ def _mode(options: argparse.Namespace, settings: Settings) -> int:
             record=options.record,
             window=not options.no_window,
             overwrite=options.overwrite,
-            formats=live_formats(options.format, settings.recognition),
+            formats=live_formats(options.format, options.config),
         )
     if options.demo:
         from stemo.modes.demo import run_demo

@@ -1,4 +1,4 @@
-"""How many processors there are, and how the stages share them.
+"""How many processors there are, of which kind, and how the stages share them.
 
 The network has half of them, the decoder and the encoder a quarter each; every other library works on one, that of the
 thread that calls it, so that they do not wait for each other. Processes that read side by side take a share each.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 TURN = 1e-4
+X86 = ("x86_64", "amd64")
 OWN_GROUPS = Path("/proc/self/cgroup")
 GROUPS = Path("/sys/fs/cgroup")
 _limit: int | None = None
@@ -26,6 +28,11 @@ def available_processors() -> int:
     """
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(there, container_processors() or there, _limit or there)
+
+
+def is_x86() -> bool:
+    """Whether the processors are of the kind that Intel and AMD make: some libraries are at home there only."""
+    return platform.machine().lower() in X86
 
 
 @cache

@@ -6,7 +6,6 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from conftest import ROOT
 
 from stemo.errors import OutputError
-from stemo.modes import doctor_machine, doctor_models
+from stemo.modes import doctor_machine, doctor_models, doctor_packages
 from stemo.modes.doctor import Check, Finding, Trouble, checks, examine, findings, report
 
 
@@ -76,7 +75,7 @@ def test_a_library_that_kills_its_process_or_hangs_is_one_line_each(
             break
     assert seen["mediapipe"].state == "fail"
     assert "SIGSEGV" in seen["mediapipe"].words
-    assert seen["mediapipe"].mend == "pip install 'mediapipe>=1.0'"
+    assert seen["mediapipe"].mend == "pip install --force-reinstall 'mediapipe>=1.0'"
     assert seen["onnxruntime"].state == "warn"
     assert "no answer within 1 s" in seen["onnxruntime"].words
     assert {seen[name].state for name in ("torch", "opencv", "av", "other packages", "ultralytics")} == {"ok"}
@@ -94,6 +93,7 @@ def tampered(tmp_path: Path, fresh_weights: Path, monkeypatch: pytest.MonkeyPatc
     data[-1] ^= 1
     (tmp_path / "stemo_base.safetensors").write_bytes(data)
     monkeypatch.setattr(doctor_models, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(doctor_packages, "_direct_url", dict)
     return tmp_path
 
 
@@ -121,6 +121,7 @@ def test_a_changed_twin_is_told_and_fails_where_it_is_run(
 ) -> None:
     shutil.copytree(doctor_models.WEIGHTS, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(doctor_models, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(doctor_packages, "_direct_url", dict)
     monkeypatch.setattr("stemo.network.engine.has_instructions", lambda: able)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     code, lines = diagnose("8-bit stemo_base", "network")
@@ -238,7 +239,7 @@ def test_a_package_that_lacks_a_system_library_names_it(
     (tmp_path / "halfthere.py").write_text(f"raise ImportError({words!r})")
     monkeypatch.syspath_prepend(str(tmp_path))
     finding = examine(
-        Check("x", lambda: doctor_machine.loaded("halfthere", "halfthere>=1"), True, "pip install halfthere")
+        Check("x", lambda: doctor_packages.loaded("halfthere", "halfthere>=1"), True, "pip install halfthere")
     )
     assert finding.state == "fail"
     assert words in finding.words
@@ -249,9 +250,9 @@ def test_an_old_package_asks_for_a_newer_one(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "oldone.py").write_text("__version__ = '1.9.2+cpu'")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(Trouble, match=r"1\.9\.2\+cpu of oldone is too old: expected 1\.10") as caught:
-        doctor_machine.loaded("oldone", "oldone>=1.10")
+        doctor_packages.loaded("oldone", "oldone>=1.10")
     assert caught.value.mend == "pip install 'oldone>=1.10'"
-    assert doctor_machine.loaded("oldone", "oldone>=1.9") == "1.9.2+cpu"
+    assert doctor_packages.loaded("oldone", "oldone>=1.9") == "1.9.2+cpu"
 
 
 # --- the machine ---
@@ -310,9 +311,3 @@ def test_whatever_a_check_raises_is_a_line(error: BaseException, words: str) -> 
 
     assert examine(Check("x", look, True, "cure")) == Finding("x", "fail", words, "cure")
     assert examine(Check("x", look)).state == "warn"
-
-
-def test_requirements_are_those_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = {**doctor_machine.LOADED, **doctor_machine.SMALL, **doctor_machine.TRAINING}
-    assert set(named.values()) <= set(project["dependencies"])

@@ -76,6 +76,18 @@ def test_what_would_be_left_unused_is_refused(
     assert part in refusal(capsys, *flags)
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "what"), [("--workers", "2", "workers 2 are"), ("--engine", "ray", "engine 'ray' is")]
+)
+def test_what_is_for_many_videos_is_refused_in_the_same_words(
+    capsys: pytest.CaptureFixture[str], flag: str, value: str, what: str
+) -> None:
+    assert refusal(capsys, "--video", "in.mp4", flag, value) == (
+        f"error: {what} for many videos: expected a folder, a pattern or a list of them, got one source. "
+        f"Leave {flag} out, or name it in a list (.txt).\n"
+    )
+
+
 def test_rows_of_what_is_seen_live_come_in_the_formats_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,8 +99,14 @@ def test_rows_of_what_is_seen_live_come_in_the_formats_asked_for(
     Path("c.yaml").write_text("recognition: {format: csv}\n", encoding="utf-8")
     assert main([*LIVE, "--no-objects", "--output", "c", "--config", "c.yaml"]) == 0
     assert main([*LIVE, "--no-objects", "--output", "d", "--config", "c.yaml", "--format", "jsonl"]) == 0
-    made = {path.name for path in Path().iterdir()} - {"in.mp4", "c.yaml"}
+    Path("e.yaml").write_text("recognition: {format: json}\n", encoding="utf-8")
+    assert main([*LIVE, "--no-objects", "--output", "e", "--config", "e.yaml"]) == 0
+    assert main([*LIVE, "--no-objects", "--output", "f", "--format", "json"]) == 0
+    Path("g.yaml").write_text("recognition: {faces: 2}\ntraining:\n", encoding="utf-8")
+    assert main([*LIVE, "--no-objects", "--output", "g", "--config", "g.yaml"]) == 0
+    made = {path.name for path in Path().iterdir() if path.suffix not in (".mp4", ".yaml")}
     assert made == {
         *("a_results.jsonl", "a_meta.json", "b_results.csv", "b_results.parquet", "b_meta.json"),
         *("c_results.csv", "c_meta.json", "d_results.jsonl", "d_meta.json"),
+        *("e_results.json", "e_meta.json", "f_results.json", "f_meta.json", "g_results.jsonl", "g_meta.json"),
     }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from conftest import wait_until
@@ -210,6 +213,56 @@ class FakeWindow(Window):
         self.closed = True
 
 
+class LeftWindow(FakeWindow):
+    """A window whose user presses q while there is nothing to show, at the third look."""
+
+    def pump(self) -> None:
+        self.left -= 1
+        self.closed = self.left == 0
+
+
+def watched(source: StuckSource) -> None:
+    """Look at ``source``, until the user of its window has had enough amid a stall."""
+    stop = threading.Event()
+    with Live(source, stop) as live:
+        assert live._latest
+        assert live._latest.wait(120)  # or the first picture may come after the third look
+        live.idle = Screen(LeftWindow(3), stop).idle
+        assert len(list(live)) >= 1
+
+
+def test_who_leaves_while_the_camera_stalls_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemo.capture.live.JOIN", 600.0)
+    source = StuckSource()
+    watched(source)
+    assert source.closed == 0
+    source.released.set()
+    wait_until(lambda: source.closed == 1, "the camera closes on its own")
+
+
+def test_a_camera_that_goes_on_is_closed_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemo.modes.live.GRACE", 60.0)
+    source = StuckSource()
+    threading.Timer(0.3, source.released.set).start()
+    watched(source)
+    assert source.closed == 1
+
+
+def test_a_slow_camera_has_the_time_of_a_picture_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    # asked when the first picture comes, and once for each that is kept
+    moments = iter([100.0, 100.5, 103.0])
+    source = StepwiseSource()
+    with monkeypatch.context() as patched, Live(source, threading.Event()) as live:
+        patched.setattr("stemo.capture.live.time.monotonic", lambda: next(moments, 103.0))
+        assert live._pace == 0.04
+        live.idle = lambda: source.step(live)
+        given = iter(live)
+        next(given)
+        next(given)
+        assert live._pace == 2.5
+        source.go.release()
+
+
 def test_closing_the_window_stops_and_the_recording_holds_what_was_shown() -> None:
     window, stop, writer = FakeWindow(2), threading.Event(), SlowFilm()
     screen = Screen(window, stop, Background(writer))
@@ -220,3 +273,31 @@ def test_closing_the_window_stops_and_the_recording_holds_what_was_shown() -> No
     assert stop.is_set()
     screen.close()
     assert (writer.times, writer.ended, len(window.images)) == ([0.0, 0.04], "kept", 2)
+
+
+STUCK = """
+import atexit, sys, threading, time
+sys.path.insert(0, {tests!r})
+from stemo.modes.live import Live
+from test_modes_live import StuckSource
+
+source, stop = StuckSource(), threading.Event()
+live = Live(source, stop)
+assert live._latest.wait(120)
+next(iter(live))
+stop.set()
+read = live._latest._thread
+atexit.register(lambda: print("still reading" if read.is_alive() else "let go"))  # runs after what close registers
+live.close()
+print("closed", read.is_alive())
+letting_go = threading.Timer(0.2, source.released.set)
+letting_go.daemon = True  # or Python would wait for it before all that it does at exit
+letting_go.start()
+"""
+
+
+def test_a_program_ends_after_a_read_that_it_did_not_wait_for() -> None:
+    code = STUCK.format(tests=str(Path(__file__).parent))
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines() == ["closed True", "let go"]

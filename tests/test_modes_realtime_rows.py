@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -68,6 +69,15 @@ def test_every_category_of_the_weights_has_its_column(load: Callable[[Callable[[
     table = pyarrow.parquet.read_table("out_results.parquet")
     assert [name for name in table.column_names if name.startswith("p_")] == ["p_bored", "p_keen"]
     assert set(table["raw_p_keen"].to_pylist()) == {0.25}
+
+
+@pytest.mark.parametrize(("flags", "named"), [((), "jsonl"), (("--format", "csv,json"), "csv,json")])
+def test_the_facts_name_the_formats_that_were_written(
+    load: Callable[[Callable[[], FixedRecognizer]], None], flags: tuple[str, ...], named: str
+) -> None:
+    load(OwnClasses)
+    assert read("--output", "out", *flags) == 0
+    assert json.loads(Path("out_meta.json").read_text())["settings"]["format"] == named
 
 
 def too_early() -> FixedRecognizer:

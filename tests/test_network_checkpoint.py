@@ -109,7 +109,11 @@ def test_weights_that_the_file_cannot_hold_are_not_written(tmp_path: Path, value
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"format": 99}, "format 99"), ({"labels": ["A", "B"], "meaning": ""}, "do not fit")],
+    [
+        ({"format": 99}, "format 99"),
+        ({"labels": ["A", "B"], "meaning": ""}, "do not fit"),
+        ({"labels": ["A", ""], "meaning": ""}, "wrong description"),  # a table could not tell it from a missing one
+    ],
 )
 def test_weights_of_another_kind_are_refused(saved: Path, change: dict[str, object], words: str) -> None:
     beside = saved.with_suffix(".json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 from fakes import SlowFilm, stamp
 
@@ -26,6 +27,22 @@ def test_writing_does_not_wait_for_the_encoder_and_loses_nothing() -> None:
     assert (film.times, film.ended) == ([float(index) for index in range(WAITING + 1)], "kept")
 
 
+@pytest.mark.parametrize(("height", "width", "waiting"), [(2160, 3840, WAITING), (4320, 7680, 2)])
+def test_pictures_up_to_4k_wait_as_ever(height: int, width: int, waiting: int) -> None:
+    film = SlowFilm()
+    image = np.broadcast_to(np.uint8(0), (height, width, 3))
+    film.gate.put(None)
+    background = Background(film, WAITING)
+    background.write(image, 0.0)
+    for index in range(1, waiting + 1):
+        background.write(image, float(index))  # none of them waits for the gate
+    assert film.times == [0.0]
+    for _ in range(waiting):
+        film.gate.put(None)
+    background.close()
+    assert len(film.times) == 1 + waiting
+
+
 def test_an_encoder_that_cannot_begin_is_said_at_the_first_picture() -> None:
     film = SlowFilm(breaks=0)
     film.gate.put(None)
@@ -36,10 +53,11 @@ def test_an_encoder_that_cannot_begin_is_said_at_the_first_picture() -> None:
     assert (film.times, film.ended) == ([], "aborted")
 
 
-def test_few_pictures_wait_at_once() -> None:
+@pytest.mark.parametrize(("waiting", "pixels", "most"), [(2, 1 << 20, 2), (8, 2 * 96 * 64, 2), (8, 96, 1)])
+def test_few_pictures_wait_at_once_and_of_large_ones_fewer(waiting: int, pixels: int, most: int) -> None:
     film = SlowFilm()
     film.gate.put(None)
-    background = Background(film, 2)
+    background = Background(film, waiting, pixels)
     written: list[int] = []
 
     def write() -> None:
@@ -50,8 +68,8 @@ def test_few_pictures_wait_at_once() -> None:
     writer = threading.Thread(target=write)
     writer.start()
     writer.join(0.2)
-    # the first is done, two wait, and the encoder may hold one
-    assert len(written) <= 4
+    # the first is done, most wait, and the encoder may hold one
+    assert len(written) <= 2 + most
     for _ in range(5):
         film.gate.put(None)
     writer.join(10)

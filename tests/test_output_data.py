@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from jsonschema import Draft202012Validator
 
-from stemo.errors import ConfigError, OutputError
-from stemo.output.data import COLUMNS, SCHEMA_PATH, default_output, flatten, output_name, rows
+from stemo.errors import ConfigError, OutputError, StemoError
+from stemo.output.data import COLUMNS, SCHEMA_PATH, columns, default_output, flatten, output_name, rows
 from stemo.output.meta import write_meta
-from stemo.output.writers import WRITERS, open_writers
+from stemo.output.pending import Pending
+from stemo.output.writers import WRITERS, check_writers, open_writers
 from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Reading, SceneObject
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
@@ -161,6 +162,17 @@ def test_parquet_columns_are_typed_and_grouped(tmp_path: Path, monkeypatch: pyte
     file.close()
 
 
+def test_every_category_has_a_column_of_its_own() -> None:
+    named = columns(("Deep Joy", "deep-joy", "Deep joy 2", "Sad"))
+    assert [name for name in named if name.startswith("p_")] == [
+        "p_deep_joy",
+        "p_deep_joy_2",
+        "p_deep_joy_2_2",
+        "p_sad",
+    ]
+    assert len(set(named)) == len(named)
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_abort_leaves_nothing(tmp_path: Path, name: str) -> None:
     (writer,) = open_writers(tmp_path / "a.mp4", [name])
@@ -205,6 +217,35 @@ def test_bad_places_and_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is missing"):
         open_writers(tmp_path / "no" / "a.mp4", ["json"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("base", "formats", "words"),
+    [
+        ("a", ("json", "xml"), "'xml' is unknown"),
+        ("no/a", ("json",), "is missing"),
+        ("old", ("csv", "json"), "exists"),
+        ("busy", ("csv", "parquet"), "is being written by another run"),
+        ("a" * 239, ("parquet",), "File name too long"),  # with .part, which only the system can tell
+    ],
+)
+def test_places_can_be_checked_without_opening_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str, formats: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "old_results.json").write_text("mine")
+    busy = Pending(tmp_path / "busy_results.parquet")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StemoError) as opened:
+        open_writers(tmp_path / base, formats)
+    for name in {*formats} & {*WRITERS}:
+        monkeypatch.setitem(WRITERS, name, None)  # whoever asks for it fails
+    with pytest.raises(type(opened.value)) as checked:
+        check_writers(tmp_path / base, formats)
+    assert str(checked.value) == str(opened.value)
+    assert words in str(checked.value)
+    check_writers(tmp_path / "old", ["json"], overwrite=True)
+    assert sorted(tmp_path.iterdir()) == before
+    busy.discard()
 
 
 @pytest.mark.parametrize(

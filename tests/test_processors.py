@@ -11,7 +11,7 @@ from stemo import processors
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError
 from stemo.modes.batch import tasks
-from stemo.modes.doctor_machine import device
+from stemo.modes.doctor_device import device
 from stemo.network.engine import network_threads
 from stemo.recognizer import Recognizer
 
@@ -155,7 +155,8 @@ def test_shares_and_containers_limit_each_other(groups: Path) -> None:
     assert processors.available_processors() == 3
 
 
-def test_the_doctor_tells_of_it(groups: Path) -> None:
+def test_the_doctor_tells_of_it(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemo.modes.doctor_device.nvidia_card", lambda: None)
     assert device().startswith("64 of 64 processors, ")
     processors.container_processors.cache_clear()
     write(groups / "cpu.max", "200000 100000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 from fakes import make_video, stamp
@@ -29,7 +31,7 @@ from stemo.errors import DataError, InputError, WeightsError
 from stemo.network.checkpoint import WeightFacts, load_weights, save_weights
 from stemo.network.model import Network
 from stemo.output.data import flatten, rows, schema
-from stemo.output.writers import open_writers
+from stemo.output.writers import WRITERS, open_writers
 from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Reading, SceneObject
 from stemo.training.labels import FERPLUS_COLUMNS
 from stemo.training.layouts import load_any
@@ -122,24 +124,35 @@ NUMBER = st.floats(-1e6, 1e6)
 BOXES = st.tuples(NUMBER, NUMBER, NUMBER, NUMBER)
 
 
-@st.composite
-def affects(draw: st.DrawFn) -> Affect:
-    chances = np.array(draw(st.lists(st.floats(1e-6, 1), min_size=7, max_size=7)))
-    return Affect(tuple((chances / chances.sum()).tolist()), draw(st.floats(-1, 1)), draw(UNIT))
+# --classes takes words alone, but the description of weights may name a class as it likes
+CLASS_NAMES = st.lists(
+    st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=8)
+    | st.sampled_from(
+        ["a,b", 'say "a"', "two\nlines", "two\r\nlines", "a b", "a_b", "A B", "a b 2", " a", "-1", "null", "0.0"]
+    ),
+    min_size=1,
+    max_size=9,
+    unique=True,
+).map(tuple)
 
 
 @st.composite
-def frames(draw: st.DrawFn) -> FrameResult:
-    """A frame with anything in it that the stages may find."""
+def affects(draw: st.DrawFn, labels: tuple[str, ...]) -> Affect:
+    count = len(labels)
+    chances = np.array(draw(st.lists(st.floats(1e-6, 1), min_size=count, max_size=count)))
+    return Affect(tuple((chances / chances.sum()).tolist()), draw(st.floats(-1, 1)), draw(UNIT), labels)
+
+
+@st.composite
+def frames(draw: st.DrawFn, labels: tuple[str, ...] = EMOTIONS) -> FrameResult:
+    """A frame with anything in it that the stages may find, read in the categories ``labels``."""
     index, time = draw(st.integers(0, 10**9)), draw(st.floats(0, 1e7))
-    found = draw(
-        st.lists(
-            st.tuples(BOXES, UNIT, st.none() | affects(), st.none() | st.tuples(NUMBER, NUMBER, NUMBER)), max_size=3
-        )
-    )
+    read = st.tuples(affects(labels), affects(labels)) | st.just((None, None))
+    turned = st.none() | st.tuples(NUMBER, NUMBER, NUMBER)
+    found = draw(st.lists(st.tuples(BOXES, UNIT, read, turned), max_size=3))
     readings = tuple(
-        Reading(index, time, Face(box, score, place + 1, pose=pose), affect, affect)
-        for place, (box, score, affect, pose) in enumerate(found)
+        Reading(index, time, Face(box, score, place + 1, pose=pose), *affects)
+        for place, (box, score, affects, pose) in enumerate(found)
     )
     objects = draw(st.lists(st.builds(SceneObject, st.text(max_size=12), UNIT, BOXES), max_size=2))
     picture = np.zeros((2, 2, 3), np.uint8)
@@ -162,9 +175,40 @@ def test_any_rows_come_back_as_they_were_and_fit_the_schema(tmp_path: Path, resu
     for row in made:
         chances = row["probabilities"]
         assert chances is None or sum(chances.values()) == pytest.approx(1, abs=1e-5)
-    import pyarrow.parquet as pq
-
     assert pq.read_table(tmp_path / "a_results.parquet").to_pylist() == [flatten(row) for row in made]
+
+
+READ_BACK: dict[str, Callable[[str], Any]] = {"frame": int, "face_id": int, "objects": json.loads}
+READ_BACK |= dict.fromkeys(("emotion", "raw_emotion"), str)
+
+
+@FUZZ
+@given(made=CLASS_NAMES.flatmap(lambda labels: st.tuples(st.just(labels), st.lists(frames(labels), max_size=3))))
+def test_rows_in_any_categories_come_back_from_every_format(
+    tmp_path: Path, made: tuple[tuple[str, ...], list[FrameResult]]
+) -> None:
+    labels, results = made
+    told = [row for result in results for row in rows(result)]
+    for writer in open_writers(tmp_path / "a.mp4", list(WRITERS), overwrite=True, labels=labels):
+        for row in told:
+            writer.write(row)
+        writer.close()
+    place = str(tmp_path / "a_results")
+    found = json.loads(Path(f"{place}.json").read_text(encoding="utf-8"))
+    Draft202012Validator(schema(labels)).validate(found)
+    lines = Path(f"{place}.jsonl").read_bytes().split(b"\n")[:-1]
+    assert found == told == [json.loads(line) for line in lines]
+    flat = [flatten(row, labels) for row in told]
+    assert pq.read_table(f"{place}.parquet").to_pylist() == flat
+    with open(f"{place}.csv", newline="", encoding="utf-8") as file:
+        cells = list(csv.DictReader(file))
+    # a missing value is an empty cell, and nothing else is
+    assert [
+        {name: READ_BACK.get(name, float)(text) if text else None for name, text in row.items()} for row in cells
+    ] == flat
+    for row, whole in zip(flat, told, strict=True):
+        chances = [value for name, value in row.items() if name.startswith("p_")]
+        assert chances == [*(whole["probabilities"] or dict.fromkeys(labels)).values()]
 
 
 # --- the description of weights ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -302,3 +303,17 @@ def test_a_name_that_no_encoding_knows_is_written_all_the_same(
     assert "caf\\udce9" in capsys.readouterr().out
     meta = json.loads((folder / f"read {name}").with_name(f"read {name[:-4]}_meta.json").read_text())
     assert meta["source"]["name"] == name
+
+
+def test_a_name_that_no_drive_takes_is_one_line(
+    folder: Path, recognize: Callable[[FixedRecognizer], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recognize(FixedRecognizer())
+    kept = {path.name for path in folder.iterdir()}
+    assert main(["--video", "in.mp4", "--output", f"{'a' * 300}.mp4"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    words = (
+        r"name '.*aaa\.mp4' is too long: expected at most about 255 bytes between slashes, got 304 in all\. Shorten it"
+    )
+    assert re.search(words, line)
+    assert {path.name for path in folder.iterdir()} == kept

@@ -6,6 +6,7 @@ counted as dropped, so the delay between the world and the reading stays below o
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from stemo.capture.source import Closing, Source, SourceInfo
 from stemo.records import Frame
 
 JOIN = 5.0  # seconds to wait for a source that is stuck in a read; its thread then ends, and closes it, on its own
+LONGEST = 12.0  # seconds that the program's end waits for that: Linux gives a camera's read up after ten
 
 
 def latest(source: Source, *, realtime: bool) -> Latest:
@@ -59,12 +61,19 @@ class Latest(Closing):
         with self._changed:
             return self._changed.wait_for(lambda: self._slot is not None or self._ended, timeout)
 
-    def close(self) -> None:
-        """Stop reading and close the source; a reader that still waits gets the end."""
+    def close(self, patience: float | None = None) -> None:
+        """Stop reading and close the source; a reader that still waits gets the end.
+
+        A source that is stuck in a read is waited for ``patience`` seconds (``None``: :data:`JOIN`).
+        """
         self._stop.set()
         self._finish()
-        if self._thread is not threading.current_thread():
-            self._thread.join(JOIN)
+        if self._thread is threading.current_thread():
+            return
+        self._thread.join(JOIN if patience is None else patience)
+        if self._thread.is_alive():
+            # a thread that comes back from native code while Python goes would abort the program
+            atexit.register(self._thread.join, LONGEST)
 
     def _take(self) -> Frame | None:
         """Wait for the newest frame; ``None`` at the end."""

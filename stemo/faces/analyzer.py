@@ -34,10 +34,9 @@ class FaceAnalyzer:
     mediapipe, yunet and yolo, with its ``face_weights`` on ``device`` as
     :func:`stemo.faces.detection.open_detectors` takes them. With ``video=False`` pictures have nothing to do with each
     other: each is searched as the first frame of a stream is, and ids mean nothing from one to the next. Following
-    runs on so many ``threads``. Where the
-    landmarker is nowhere to be found but another detector is chosen, faces have no landmarks, and a warning is logged.
-    Raises ConfigError for ``max_faces`` below 1 and for detectors that cannot be, and WeightsError for files that are
-    missing or tampered with. Use it as a context manager, or :meth:`close` it.
+    runs on so many ``threads``. Where the landmarker is nowhere to be found but another detector is chosen, faces have
+    no landmarks, and a warning is logged. Raises ConfigError for ``max_faces`` below 1 and for detectors that cannot
+    be, and WeightsError for files that are missing or tampered with. Use it as a context manager, or :meth:`close` it.
     """
 
     def __init__(

@@ -7,7 +7,6 @@ few thousandths of a pixel. On other processors LiteRT is at home, and it runs w
 from __future__ import annotations
 
 import contextlib
-import platform
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ import numpy as np
 
 from stemo.chatter import quiet, silence_openvino
 from stemo.faces.landmarks import unloadable
+from stemo.processors import is_x86
 from stemo.records import Array
 
-X86 = ("x86_64", "amd64")
 OPTIONS = {
     "PERFORMANCE_HINT": "LATENCY",
     "NUM_STREAMS": 1,
@@ -54,7 +53,7 @@ def open_network(model: bytes, *, convolutions: bool, threads: int = 1) -> Inner
 
 def openvino_is_faster() -> bool:
     """Whether this is a processor on which OpenVINO outruns LiteRT, and OpenVINO loads."""
-    return platform.machine().lower() in X86 and _core() is not None
+    return is_x86() and _core() is not None
 
 
 class LiteRt:

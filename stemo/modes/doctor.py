@@ -1,8 +1,8 @@
 """``--doctor``: does this machine have what stemo needs, and which command mends what it lacks?
 
 Every check runs in a process beside this one, so that a library that crashes or hangs there is a line here and no more.
-The checks themselves: ``doctor_machine.py`` (packages, memory, places, camera, display) and ``doctor_models.py``
-(codecs, weights, assets, network).
+The checks themselves: ``doctor_packages.py``, ``doctor_machine.py`` (processors and graphics, memory, places, camera,
+display) and ``doctor_models.py`` (codecs, weights, assets, network).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from stemo.errors import StemoError
 
+Words = TypeVar("Words", str, str | None)
 PATIENCE = 120.0  # seconds for one check: libraries on a slow drive take their time
 PROCESS = "from stemo.modes.doctor import answer; answer({place})"
 
@@ -37,7 +38,8 @@ class Trouble(Exception):
 class Check:
     """One question to the machine: ``look`` answers in words, or raises anything at all.
 
-    ``needed`` tells whether ``--video`` can do without; ``mend`` is the command for whatever goes wrong.
+    ``needed`` tells whether ``--video`` can do without; ``mend`` is the command for whatever goes wrong, which every
+    check of :func:`checks` has.
     """
 
     name: str
@@ -70,8 +72,14 @@ def checks() -> list[Check]:
     """Everything there is to check, in the order of its lines; nothing heavy is imported for the list itself."""
     from stemo.modes.doctor_machine import machine_checks
     from stemo.modes.doctor_models import model_checks
+    from stemo.modes.doctor_packages import package_checks
 
-    return [*machine_checks(), *model_checks()]
+    return [*package_checks(), *machine_checks(), *model_checks()]
+
+
+def by_system(linux: Words, macos: Words, windows: Words) -> Words:
+    """What is said on this system."""
+    return {"darwin": macos, "win32": windows}.get(sys.platform, linux)
 
 
 def report(found: Iterable[Finding], say: Callable[[str], None]) -> int:

@@ -1,173 +1,90 @@
-"""What ``--doctor`` asks of the machine: packages, processors, memory, places to write, camera and display."""
+"""What ``--doctor`` asks of the machine: memory, places to write, camera and display."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import importlib.util
 import math
 import os
-import platform
-import re
-import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from stemo.chatter import silence_openvino
-from stemo.faces.inner_networks import X86
-from stemo.modes.doctor import Check, Trouble
-from stemo.processors import available_processors, container_processors
+from stemo.modes.doctor import Check, Trouble, by_system
+from stemo.modes.doctor_device import device
+from stemo.modes.doctor_packages import LOADED, again
 
-PYTHON = (3, 11)
 GIB = 1 << 30
 LEAST_MEMORY = 1.5  # GiB free: --video takes about one
 LEAST_DISK = 0.5  # GiB free
 RUNS = Path("runs")
 MEMORY = Path("/proc/meminfo")
 CONTAINER = Path("/sys/fs/cgroup")
-
-# import name -> what pip calls it, as in pyproject.toml
-LOADED = {
-    "torch": "torch>=2.6",
-    "mediapipe": "mediapipe>=1.0",
-    "ai_edge_litert": "ai-edge-litert>=1.4",
-    "cv2": "opencv-python>=4.10",
-    "av": "av>=17",
-}
-SMALL = {
-    "einops": "einops>=0.8",
-    "numpy": "numpy>=1.26",
-    "PIL": "pillow>=10",
-    "yaml": "pyyaml>=6",
-    "safetensors": "safetensors>=0.5",
-    "tqdm": "tqdm>=4.66",
-}
-TRAINING = {
-    "torchvision": "torchvision>=0.21",
-    "sklearn": "scikit-learn>=1.5",
-    "matplotlib": "matplotlib>=3.9",
-    "tensorboard": "tensorboard>=2.18",
-}
-NAMES = {"cv2": "opencv"}
-# shared libraries that bare systems lack -> the packages of Debian and Ubuntu that hold them
-SYSTEM = {"libGLES": "libgles2", "libEGL": "libegl1", "libGL.": "libgl1", "libg": "libglib2.0-0"}
+NO_CAMERA = "python main.py --realtime --source FILE does without; in a container: docker run --device /dev/video0"
 
 
 def machine_checks() -> list[Check]:
     """The checks of this file, in the order of their lines."""
+    home = by_system("cd ~", "cd ~", "cd %USERPROFILE%")
     return [
-        Check("python", python_version, needed=True, mend="install Python 3.11 or newer, and stemo into it"),
-        Check("stemo", stemo_version, needed=True),
-        *(
-            Check(NAMES.get(name, name), partial(loaded, name, requirement), True, f"pip install '{requirement}'")
-            for name, requirement in LOADED.items()
-        ),
-        *_faster(),
-        Check("onnxruntime", partial(loaded, "onnxruntime", "onnxruntime>=1.20"), mend="pip install onnxruntime"),
-        Check("other packages", partial(installed, SMALL), True, _install(SMALL.values())),
-        Check("ultralytics", partial(installed, {"ultralytics": "ultralytics>=8.3"}), mend="pip install ultralytics"),
-        Check("for --format parquet", partial(installed, {"pyarrow": "pyarrow>=17"}), mend="pip install pyarrow"),
-        Check("for --train", partial(installed, TRAINING), mend=_install(TRAINING.values())),
-        Check("device", device),
-        Check("memory", memory, mend="close other programs, or give --faces 1"),
-        Check("write: this folder", partial(writable, Path()), True, "cd ~"),
-        Check("write: runs/", partial(writable, RUNS), mend="cd ~"),
-        Check("write: temporary files", temporary, mend="export TMPDIR=FOLDER (one that can be written to)"),
-        Check("camera", camera, mend="plug a camera in; in a container add --device /dev/video0", patience=20.0),
-        Check("display", display, mend="export DISPLAY=:0, or run --realtime with --no-window", patience=30.0),
+        Check("device", device, mend=again([LOADED["torch"]])),
+        Check("memory", memory, mend=_less_memory()),
+        Check("write: this folder", partial(writable, Path()), True, home),
+        Check("write: runs/", partial(writable, RUNS), mend=home),
+        Check("write: temporary files", temporary, mend=_temporary_folder()),
+        Check("camera", camera, mend=_other_camera(), patience=20.0),
+        Check("display", display, mend=_no_window(), patience=30.0),
     ]
 
 
-def _faster() -> list[Check]:
-    """What follows faces in less time, where this processor can run it so."""
-    if platform.machine().lower() not in X86:
-        return []
-    return [Check("openvino", openvino, mend="pip install 'openvino>=2025.0'")]
+def _less_memory() -> str:
+    most = "ps -eo rss,comm | sort -n | tail"
+    return f"{by_system(most, most, 'tasklist')} shows what to close; or give --faces 1 --batch 1"
 
 
-def openvino() -> str:
-    """The version of OpenVINO, which is imported without a word to its makers; raises Trouble as :func:`loaded`."""
-    silence_openvino()
-    return loaded("openvino", "openvino>=2025.0")
+def _temporary_folder() -> str:
+    posix = "mkdir -p ~/tmp && export TMPDIR=~/tmp"
+    return by_system(posix, posix, r"mkdir %USERPROFILE%\tmp & set TEMP=%USERPROFILE%\tmp")
 
 
-def python_version() -> str:
-    """The interpreter's version and place."""
-    if sys.version_info < PYTHON:
-        raise Trouble(f"{platform.python_version()} is too old: expected {'.'.join(map(str, PYTHON))} or newer")
-    return f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.executable}"
+def _other_camera() -> str:
+    """For a camera that is there, and gives no picture: somebody has it, or the user has forbidden it."""
+    return by_system(
+        "fuser -v /dev/video* shows who has it", "tccutil reset Camera", "start ms-settings:privacy-webcam"
+    )
 
 
-def stemo_version() -> str:
-    """The version of stemo, and where it runs from."""
-    import stemo
-
-    return f"{stemo.__version__}, {Path(stemo.__file__ or '').parent}"
+def _no_window() -> str:
+    without = "python main.py --realtime --no-window"
+    return by_system("export DISPLAY=:0, or run --realtime with --no-window", without, without)
 
 
-def loaded(name: str, requirement: str) -> str:
-    """The version of a package, which is imported; raises Trouble where it is missing, too old or does not load."""
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            raise Trouble("is not installed") from error
-        raise
-    except ImportError as error:
-        raise Trouble(f"does not load: {error}", _system_package(str(error))) from error
-    version = str(getattr(module, "__version__", "")) or _version(requirement)
-    _check_age(version, requirement)
-    ffmpeg = getattr(module, "ffmpeg_version_info", None)
-    return f"{version}, FFmpeg {ffmpeg}" if ffmpeg else version
-
-
-def installed(packages: dict[str, str]) -> str:
-    """The versions of packages (import name -> requirement), which are not imported."""
-    missing = [requirement for name, requirement in packages.items() if not _is_there(name)]
-    if missing:
-        raise Trouble(f"not installed: {', '.join(_project(each) for each in missing)}", _install(missing))
-    versions = {requirement: _version(requirement) for requirement in packages.values()}
-    for requirement, version in versions.items():
-        _check_age(version, requirement)
-    return ", ".join(f"{_project(requirement)} {version}" for requirement, version in versions.items())
-
-
-def device() -> str:
-    """The processors that this process may use, and the graphics that torch sees."""
-    import torch
-
-    count = available_processors()
-    why = " (the container's limit)" if count == container_processors() else ""
-    found = [f"{count} of {os.cpu_count()} processors{why}"]
-    if torch.cuda.is_available():
-        found += [f"cuda:{place} {torch.cuda.get_device_name(place)}" for place in range(torch.cuda.device_count())]
-    else:
-        found.append("no CUDA")
-    found.append("MPS" if torch.backends.mps.is_available() else "no MPS")
-    return ", ".join(found)
+def _with_windows() -> str:
+    # an OpenCV with windows and one without write the same folder
+    without = "opencv-python-headless opencv-contrib-python-headless"
+    return f"pip uninstall -y {without} && {again([LOADED['cv2']])}"
 
 
 def memory() -> str:
     """Free and whole memory in GiB."""
-    free, whole = free_memory()
+    sizes = free_memory()
+    if sizes is None:
+        return "this system does not tell how much is free"
+    free, whole = sizes
     words = f"{free / GIB:.1f} of {whole / GIB:.1f} GiB free"
     if free < LEAST_MEMORY * GIB:
         raise Trouble(f"{words}: expected {LEAST_MEMORY:g}")
     return words
 
 
-def free_memory() -> tuple[float, float]:
-    """Bytes free and altogether, where the system or the container's limit tells; raises Trouble elsewhere."""
+def free_memory() -> tuple[float, float] | None:
+    """Bytes free and altogether, where the system or the container's limit tells (Linux)."""
     try:
         lines = (line.split() for line in MEMORY.read_text().splitlines())
         sizes = {words[0]: int(words[1]) * 1024.0 for words in lines if len(words) > 1}
         free, whole = sizes["MemAvailable:"], sizes["MemTotal:"]
     except (OSError, KeyError):
-        raise Trouble("this system does not tell how much is free", "") from None
+        return None
     left, limit = _container_memory()
     return max(0.0, min(free, left)), min(whole, limit)
 
@@ -184,7 +101,7 @@ def writable(folder: Path) -> str:
         raise Trouble(f"{place} cannot be written to: {error.strerror}") from error
     free = shutil.disk_usage(place).free
     if free < LEAST_DISK * GIB:
-        raise Trouble(f"{place} has {free / GIB:.2f} GiB free: expected {LEAST_DISK:g}", f"df -h {_quoted(place)}")
+        raise Trouble(f"{place} has {free / GIB:.2f} GiB free: expected {LEAST_DISK:g}", _more_room())
     return f"{place}, {free / GIB:.1f} GiB free"
 
 
@@ -201,7 +118,7 @@ def camera() -> str:
     if sys.platform.startswith("linux"):
         devices = sorted(Path("/dev").glob("video*"))
         if not devices:
-            raise Trouble("none: no /dev/video*")
+            raise Trouble("none: no /dev/video*", NO_CAMERA)
         if not any(os.access(place, os.R_OK | os.W_OK) for place in devices):
             raise Trouble(f"{devices[0]} is not yours to read", "sudo usermod -aG video $USER, then log in again")
     from stemo.capture import Camera
@@ -219,9 +136,15 @@ def display() -> str:
         check_display()
     except OutputError as error:
         expected, _, got = str(error).partition(", got ")
-        raise Trouble(f"{expected.partition('expected ')[2]} is missing: {got.partition('. Add')[0]}") from error
+        mend = _with_windows() if "OpenCV" in expected else None
+        raise Trouble(f"{expected.partition('expected ')[2]} is missing: {got.partition('. Add')[0]}", mend) from error
     named = [f"{name}={os.environ[name]}" for name in ("DISPLAY", "WAYLAND_DISPLAY") if os.environ.get(name)]
     return f"accepts windows{' on ' + ', '.join(named) if named else ''}"
+
+
+def _more_room() -> str:
+    drives = by_system("df -h", "df -h", "Get-PSDrive")
+    return f"pip cache purge, or go where there is room: {drives}"
 
 
 def _container_memory() -> tuple[float, float]:
@@ -244,47 +167,3 @@ def _given_back() -> float:
     except OSError:
         return 0.0
     return sum(float(line.split()[1]) for line in lines if line.startswith("inactive_file "))
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
-
-
-def _check_age(version: str, requirement: str) -> None:
-    least = requirement.partition(">=")[2]
-    if _numbers(version) < _numbers(least):
-        raise Trouble(f"{version} of {_project(requirement)} is too old: expected {least}", _install([requirement]))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version, ``2.6.0+cpu`` -> (2, 6, 0)."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in found[0].split(".")) if found else (sys.maxsize,)
-
-
-def _version(requirement: str) -> str:
-    try:
-        return importlib.metadata.version(_project(requirement))
-    except importlib.metadata.PackageNotFoundError:  # the same package under another name, such as opencv's headless
-        return "of unknown version"
-
-
-def _project(requirement: str) -> str:
-    return requirement.partition(">=")[0]
-
-
-def _install(requirements: Iterable[str]) -> str:
-    return "pip install " + " ".join(f"'{each}'" for each in requirements)
-
-
-def _system_package(words: str) -> str | None:
-    """The command that installs the shared library an import lacks, where it is a usual one."""
-    lacking = [package for part, package in SYSTEM.items() if part in words]
-    return f"sudo apt-get install -y {lacking[0]}" if lacking else None
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))

@@ -13,10 +13,10 @@ from pathlib import Path
 from stemo.assets import ASSETS, cache_folder, found, remedy, verify
 from stemo.errors import StemoError
 from stemo.modes.doctor import Check, Trouble
+from stemo.modes.doctor_packages import reinstall
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 NEEDED = "stemo_base.safetensors"
-REINSTALL = "pip install --force-reinstall --no-deps stemo"
 WHEELS = "pip install --force-reinstall --only-binary av av"
 LANDMARKER = "face_landmarker"
 FOR = {
@@ -38,7 +38,7 @@ def model_checks() -> list[Check]:
         # where --video runs the twin, a damaged one fails the network below
         *(Check(f"8-bit {Path(name).stem}", partial(twin, name), mend=restore) for name in names),
         Check("network", network, True, restore),
-        *(Check(name, partial(asset, name), name == LANDMARKER) for name in ASSETS),
+        *(Check(name, partial(asset, name), name == LANDMARKER, remedy(name)) for name in ASSETS),
         Check("finding faces", faces, True, "pip install --force-reinstall mediapipe"),
     ]
 
@@ -127,6 +127,7 @@ def faces() -> str:
     from stemo.faces.analyzer import FaceAnalyzer
     from stemo.records import Frame
 
+    asset(LANDMARKER)  # where that is wrong, another mediapipe mends nothing
     with FaceAnalyzer(1) as analyzer:
         seen = analyzer.analyze(Frame(0, 0.0, np.zeros((240, 320, 3), np.uint8)))
     if seen:
@@ -139,7 +140,7 @@ def _restore() -> str:
     root = WEIGHTS.parents[1]
     if (root / ".git").exists():
         return f"git -C {shlex.quote(str(root))} checkout -- {WEIGHTS.relative_to(root).as_posix()}"
-    return REINSTALL
+    return reinstall()
 
 
 def _video(path: Path, sound: Path | None = None) -> Path:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
-from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError
 
 SUMMARY = ("weights", "overwrite", "architecture", "size", "config")  # what has a meaning without a mode
@@ -43,23 +43,29 @@ def check_workers(workers: int | None) -> None:
 def check_one_video(engine: str, workers: int | None) -> None:
     """Raise :class:`ConfigError` for an engine, or for workers, that have nothing to share out."""
     if workers is not None and workers > 1:
-        raise ConfigError(
-            f"workers {workers} are for many videos: expected a folder, a pattern or a list of them, got one source. "
-            "Leave --workers out, or name it in a list (.txt)."
-        )
+        raise _for_many(f"workers {workers} are", "--workers")
     if engine != "local":
-        raise ConfigError(
-            f"engine {engine!r} is for many videos: expected a folder, a pattern or a list of them, got one source. "
-            "Leave --engine out, or name it in a list (.txt)."
-        )
+        raise _for_many(f"engine {engine!r} is", "--engine")
 
 
-def live_formats(given: str | None, settings: RecognitionSettings) -> str | None:
-    """The data formats that a flag (``given``) or a YAML file names for a camera; ``None`` where neither does.
+def _for_many(what: str, flag: str) -> ConfigError:
+    return ConfigError(
+        f"{what} for many videos: expected a folder, a pattern or a list of them, got one source. "
+        f"Leave {flag} out, or name it in a list (.txt)."
+    )
 
-    A file that says what holds without it says nothing here: rows of a camera are for reading while they grow.
+
+def live_formats(given: str | None, config: Path | None) -> str | None:
+    """The data formats that a flag (``given``) or a YAML file names for what is seen live; ``None`` where neither does.
+
+    ``config`` is the file, which :func:`stemo.config.load_settings` has found right.
     """
-    return given or (settings.format if settings.format != RecognitionSettings().format else None)
+    if given or config is None:
+        return given
+    import yaml
+
+    sections = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+    return (sections.get("recognition") or {}).get("format")
 
 
 def _is_summary(options: Namespace) -> bool:

@@ -17,6 +17,7 @@ from stemo.records import Frame, FrameResult
 
 T = TypeVar("T")
 GLANCE = 0.02  # seconds between two looks at the window while no frame comes
+GRACE = 0.1  # seconds that a camera has to close, beside those in which its next frame is due
 
 
 class Live(Closing):
@@ -42,6 +43,7 @@ class Live(Closing):
         self._is_live = source.info.kind in ("camera", "stream")
         self._latest = latest(source, realtime=False) if self._is_live else None
         self._missed = 0  # frames that came before anybody was there to read them
+        self._pace = float(1 / source.info.fps)  # seconds between the last two frames
 
     @property
     def dropped(self) -> int:
@@ -61,7 +63,7 @@ class Live(Closing):
             if not self._latest.wait(GLANCE):
                 self.idle()
                 continue
-            frame = next(frames, None)
+            frame = self._fetched(frames)
             if frame is None:
                 return
             first = first or frame
@@ -72,8 +74,22 @@ class Live(Closing):
                 yield counted
 
     def close(self) -> None:
-        """Stop reading and close the source."""
-        (self._latest or self._source).close()
+        """Stop reading and close the source.
+
+        A camera or stream that stalls when ``stop`` is set is not waited for: stuck in a read, it closes on its own, at
+        the latest when the program ends.
+        """
+        if self._latest is None:
+            self._source.close()
+        else:
+            # one that does not stall has given another frame by then, and ends
+            self._latest.close(self._pace + GRACE if self.stop.is_set() else None)
+
+    def _fetched(self, frames: Iterator[Frame]) -> Frame | None:
+        before = self.arrived
+        frame = next(frames, None)
+        self._pace = self.arrived - before if before else self._pace
+        return frame
 
     def _counted(self, frame: Frame, first: Frame) -> Frame:
         if not self._is_live:

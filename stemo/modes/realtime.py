@@ -17,7 +17,7 @@ from stemo.capture.source import check_range
 from stemo.config import RecognitionSettings
 from stemo.errors import ConfigError, StemoError
 from stemo.modes.live import Live, Meter, stopping
-from stemo.modes.standing import named
+from stemo.modes.standing import formats as written
 from stemo.modes.video import Say, check_not_input, describe, make_recognizer, open_scene
 from stemo.modes.window import Window, check_display
 from stemo.network.checkpoint import WeightFacts
@@ -28,6 +28,7 @@ from stemo.output.meta import write_meta
 from stemo.output.pending import check_place
 from stemo.output.sinks import RowSink
 from stemo.output.video import VideoWriter
+from stemo.output.writers import check_writers
 from stemo.pipeline import Pipeline, Scene, Sink, deliver
 from stemo.processors import share_processors
 from stemo.records import Frame, FrameResult, SceneObject
@@ -53,20 +54,20 @@ def run_realtime(
     _check_record(record)
     check_range(settings.start, settings.end)
     note_rows(output, record, say)
+    settings = replace(settings, format=formats or "jsonl")  # what is written, for the facts beside it
     share_processors()
     if window:
         check_display()
     stop = threading.Event()
     limits = (settings.start, settings.end) if isinstance(source, int) else (None, None)
     with Live(_open(source, settings), stop, limits=limits) as live, ExitStack() as stack:
-        names = named(formats or "jsonl")
-        _check_rows(output, names, overwrite)
+        _check_rows(output, written(settings), overwrite)
         with ExitStack() as opened:  # of what is open, nothing is left where the rest fails
             screen = _open_screen(live, stop, record, window, overwrite)
             opened.callback(screen.abort)
             live.idle = screen.idle
             recognizer = make_recognizer(settings)
-            rows = RowSink(output, names, overwrite=overwrite, labels=recognizer.facts.labels) if output else None
+            rows = _open_rows(output, settings, recognizer.facts, overwrite) if output else None
             opened.callback(rows.abort if rows else lambda: None)
             scene = open_scene(settings, settings.objects is not False, stack, say)
             pipeline = stack.enter_context(recognizer.stages(Forgiving(scene, say) if scene else None, in_turn=True))
@@ -202,7 +203,11 @@ def _check_rows(output: Path | None, formats: Sequence[str], overwrite: bool) ->
     """Raise what writing the rows would, before the models are loaded that know their columns."""
     if output:
         check_place(output_name(output, "meta.json"), overwrite)
-        RowSink(output, formats, overwrite=overwrite).abort()
+        check_writers(output, formats, overwrite=overwrite)
+
+
+def _open_rows(output: Path, settings: RecognitionSettings, model: WeightFacts, overwrite: bool) -> RowSink:
+    return RowSink(output, written(settings), overwrite=overwrite, labels=model.labels)
 
 
 def _open_screen(live: Live, stop: threading.Event, record: Path | None, window: bool, overwrite: bool) -> Screen:

@@ -253,7 +253,9 @@ LIMITS = {"format": (0, FORMAT), "clip_length": (1, 1024), "input_size": (16, 10
 def _fits(key: str, value: Any) -> bool:
     """Whether ``value`` can be the fact ``key``: its type, and where it counts its range."""
     if key == "labels":
-        return len(value) > 1 and all(isinstance(label, str) for label in value) and len({*value}) == len(value)
+        return (
+            len(value) > 1 and all(isinstance(label, str) and label for label in value) and len({*value}) == len(value)
+        )
     if key in ("mean", "std"):
         plain = len(value) == 3 and all(type(part) in (int, float) and math.isfinite(part) for part in value)
         return plain and (key == "mean" or all(value))

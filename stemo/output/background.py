@@ -9,6 +9,7 @@ from typing import Protocol
 from stemo.records import Image, State
 
 WAITING = 8  # pictures that may wait for the encoder of a camera: enough for a hitch, little memory
+PIXELS = 1 << 26  # that may wait, 200 MB: eight pictures of 4K, two of 8K
 
 
 class Film(Protocol):
@@ -29,12 +30,14 @@ class ResumableFilm(Film, Protocol):
 class Background:
     """A film whose pictures go to another ``film`` on a thread of its own.
 
-    Every picture is kept: where the encoder falls ``waiting`` pictures behind, :meth:`write` waits for it, and for the
-    first picture always. What it raises comes out of the next :meth:`write`, or of :meth:`close`.
+    Every picture is kept: where the encoder falls ``waiting`` pictures behind, of large ones as many as have ``pixels``
+    (one at least), :meth:`write` waits for it, and for the first picture always. What it raises comes out of the next
+    :meth:`write`, or of :meth:`close`.
     """
 
-    def __init__(self, film: Film, waiting: int = 2) -> None:
+    def __init__(self, film: Film, waiting: int = 2, pixels: int = PIXELS) -> None:
         self._film = film
+        self._pixels = pixels
         self._queue: queue.Queue[tuple[Image, float] | None] = queue.Queue(waiting)
         self._error: Exception | None = None
         self._begun = self._ended = False
@@ -44,12 +47,10 @@ class Background:
     def write(self, image: Image, time: float) -> None:
         """Keep one picture (h w 3), which must not change any more, shown from ``time`` on (seconds)."""
         self._check()
-        self._queue.put((image, time))
-        if not self._begun:
-            # an encoder that cannot even begin is said before anything else is written
-            self._begun = True
-            self._queue.join()
-            self._check()
+        if self._begun:
+            self._queue.put((image, time))
+        else:
+            self._begin(image, time)
 
     def close(self, *, keep: bool = False) -> None:
         """Encode what still waits, and finish the file as ``film`` does. May be called twice."""
@@ -65,6 +66,15 @@ class Background:
         """Leave no file."""
         self._end()
         self._film.abort()
+
+    def _begin(self, image: Image, time: float) -> None:
+        """An encoder that cannot even begin is said before anything else is written."""
+        self._begun = True
+        height, width = image.shape[:2]
+        self._queue.maxsize = max(1, min(self._queue.maxsize, self._pixels // (height * width)))
+        self._queue.put((image, time))
+        self._queue.join()
+        self._check()
 
     def _check(self) -> None:
         if self._error is not None:

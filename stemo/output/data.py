@@ -11,6 +11,8 @@ import math
 import os
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -60,13 +62,23 @@ def output_name(base: Path, ending: str) -> Path:
 _READING = ("emotion", "confidence", "valence", "arousal")
 
 
-def _column(label: str) -> str:
-    return "p_" + re.sub(r"\W+", "_", label.lower())
+@cache
+def _chance_columns(labels: tuple[str, ...]) -> dict[str, str]:
+    """The column of each label, without the prefix of the raw ones.
+
+    Those that differ in case or signs alone, as weights of others may have them, are numbered.
+    """
+    named: dict[str, str] = {}
+    for label in labels:
+        plain = "p_" + re.sub(r"\W+", "_", label.lower())
+        numbered = (f"{plain}_{number}" for number in count(2))
+        named[label] = next(name for name in chain([plain], numbered) if name not in named.values())
+    return named
 
 
 def columns(labels: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
     """The flat columns of readings in the categories ``labels``, in order."""
-    chances = [_column(label) for label in labels]
+    chances = _chance_columns(tuple(labels)).values()
     return (
         *("frame", "time_s", "face_id", *_READING, *chances),
         *("box_x1", "box_y1", "box_x2", "box_y2", "face_score"),
@@ -100,7 +112,7 @@ def flatten(row: Row, labels: Sequence[str] = EMOTIONS) -> Row:
 
 def _chances(probabilities: dict[str, float] | None, prefix: str, labels: Sequence[str]) -> Row:
     values = probabilities or {}
-    return {f"{prefix}{_column(label)}": values.get(label) for label in labels}
+    return {f"{prefix}{column}": values.get(label) for label, column in _chance_columns(tuple(labels)).items()}
 
 
 def _row(reading: Reading, objects: list[Row]) -> Row:

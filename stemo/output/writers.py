@@ -45,21 +45,31 @@ def open_writers(
 
     Raises :class:`ConfigError` for an unknown format and :class:`OutputError` when one cannot be opened; then none is.
     """
-    for name in formats:
-        if name not in WRITERS:
-            raise ConfigError(
-                f"format {name!r} is unknown: expected some of {', '.join(WRITERS)}, got {name!r}. Correct --format."
-            )
     writers: list[Writer] = []
     try:
-        for name in dict.fromkeys(formats):
-            writer = WRITERS[name](output_name(Path(base), f"results.{name}"), overwrite=overwrite, labels=labels)
-            writers.append(writer)
+        for name, path in _places(base, formats).items():
+            writers.append(WRITERS[name](path, overwrite=overwrite, labels=labels))
     except OutputError:
         for writer in writers:
             writer.abort()
         raise
     return writers
+
+
+def check_writers(base: Path, formats: Sequence[str], *, overwrite: bool = False) -> None:
+    """Raise what :func:`open_writers` would; no file is begun, and nothing is left."""
+    for path in _places(base, formats).values():
+        Pending(path, overwrite=overwrite).discard()
+
+
+def _places(base: Path, formats: Sequence[str]) -> dict[str, Path]:
+    """The file of each of ``formats``, which may be named twice; raises :class:`ConfigError` for an unknown one."""
+    for name in formats:
+        if name not in WRITERS:
+            raise ConfigError(
+                f"format {name!r} is unknown: expected some of {', '.join(WRITERS)}, got {name!r}. Correct --format."
+            )
+    return {name: output_name(Path(base), f"results.{name}") for name in formats}
 
 
 class _TextWriter:
