@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from stemo.capture import open_source
+from stemo.capture.source import LARGEST
 from stemo.errors import ConfigError
 from stemo.faces.analyzer import FaceAnalyzer
 from stemo.faces.geometry import landmark_features
@@ -104,6 +105,11 @@ class Recognizer:
         if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
             raise ConfigError(
                 f"image {image.shape!r} {image.dtype} has another layout: expected uint8 (height, width, 3) in RGB."
+            )
+        if max(image.shape) > LARGEST:
+            raise ConfigError(
+                f"image {image.shape!r} is too large: expected at most {LARGEST} pixels a side, got "
+                f"{max(image.shape)}. Scale it down."
             )
         frame = Frame(0, 0.0, np.ascontiguousarray(image))
         with self._turn, contextlib.closing(self._still().results([frame], overlapped=False)) as results:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from stemo.capture import open_source
 from stemo.capture.images import natural
+from stemo.capture.source import LARGEST
 from stemo.errors import InputError
 
 ORIENTATION = 0x0112
@@ -85,6 +86,22 @@ def test_other_sizes_are_fitted_into_the_first(tmp_path: Path) -> None:
     assert {image.shape for image in images} == {(64, 96, 3)}
     assert read_stamp(images[1]) == 3
     assert images[2][:, :24].max() == 0
+
+
+@pytest.mark.parametrize(("width", "height"), [(LARGEST + 1, 1), (1, LARGEST + 1)])
+def test_what_would_end_the_process_is_one_line(tmp_path: Path, width: int, height: int) -> None:
+    path = save(tmp_path / "a.png", np.zeros((height, width, 3), np.uint8))
+    for place, kind in ((path, "image"), (tmp_path, "folder")):
+        with pytest.raises(InputError, match=f"^{kind} .* is too large: expected .*, got {width}x{height}") as caught:
+            open_source(place)
+        assert "\n" not in str(caught.value)
+
+
+def test_one_that_large_among_others_is_fitted(tmp_path: Path) -> None:
+    save(tmp_path / "1.png", stamp(1, 96, 64))
+    save(tmp_path / "2.png", np.zeros((1, LARGEST + 1, 3), np.uint8))
+    with open_source(tmp_path) as source:
+        assert [frame.image.shape for frame in source] == [(64, 96, 3)] * 2
 
 
 def test_a_folder_without_images(tmp_path: Path) -> None:

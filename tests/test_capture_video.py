@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from fakes import is_upright, make_sound, make_video, read_stamp, stamp
 from PIL import Image
 
@@ -125,6 +126,21 @@ def test_odd_sizes_and_deep_pixels(tmp_path: Path, name: str, codec: str, pixels
         images = [frame.image for frame in source]
     assert [image.shape for image in images] == [(height, width, 3)] * 6
     assert [read_stamp(image) for image in images] == list(range(6))
+
+
+@pytest.mark.parametrize("matrix", [8, 10, 12, 14])  # YCgCo, BT.2020 of constant luminance, one derived, ICtCp
+def test_colours_that_ffmpeg_does_not_convert_are_read_by_their_light(tmp_path: Path, matrix: int) -> None:
+    make_video(tmp_path / "a.mp4", frames=3)
+    with av.open(str(tmp_path / "a.mp4")) as given, av.open(str(tmp_path / "b.mp4"), "w") as tagged:
+        copied = tagged.add_stream_from_template(given.streams.video[0])
+        tag = BitStreamFilterContext(f"h264_metadata=matrix_coefficients={matrix}", given.streams.video[0], copied)
+        for packet in given.demux(video=0):
+            for retagged in tag.filter(packet):
+                retagged.stream = copied
+                tagged.mux(retagged)
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert next(container.decode(video=0)).colorspace == matrix
+    assert read(tmp_path / "b.mp4")[0] == [0, 1, 2]
 
 
 def test_a_resolution_that_changes_is_fitted_into_the_first(tmp_path: Path) -> None:

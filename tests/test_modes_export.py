@@ -228,24 +228,29 @@ def test_the_shipped_network_on_real_clips(shared: Path, tmp_path: Path) -> None
     made = {path.name for path in tmp_path.iterdir()}
     assert made == {f"face_{kind}.onnx{end}" for kind in ("step", "clip") for end in ("", ".json")}
 
-    step = tmp_path / "face_step.onnx"
-    rows = {}
-    for name, flags in {
-        "file": ["--weights", step],
-        "onnx": ["--backend", "onnx"],
-        "torch": ["--backend", "torch"],
-    }.items():
-        program_run("--video", clip, "--end", "1.5", "--no-video", "--output", name, *flags, folder=tmp_path)
-        rows[name] = json.loads((tmp_path / f"{name}_results.json").read_text())
-    assert len(rows["file"]) >= 16
-    for name in ("file", "onnx"):
-        for one, other in zip(rows[name], rows["torch"], strict=True):
-            assert one["box"] == other["box"]
-            if one["emotion"]:
-                got, expected = (
-                    [*row["probabilities"].values(), row["valence"], row["arousal"]] for row in (one, other)
-                )
-                np.testing.assert_allclose(got, expected, atol=2e-4)  # rounded to four places
+    expressive = shared / "videos" / "expressive_b.mp4"
+    for source, end, least in ((clip, "1.5", 16), (expressive, "1", 25)):
+        rows = {}
+        for name, flags in {
+            "file": ("--weights", str(tmp_path / "face_step.onnx")),
+            "onnx": ("--backend", "onnx"),
+            "torch": ("--backend", "torch"),
+        }.items():
+            output = tmp_path / f"{source.stem}_{name}"
+            assert main(["--video", str(source), "--end", end, "--no-video", "--output", str(output), *flags]) == 0
+            rows[name] = json.loads(output.with_name(f"{output.name}_results.json").read_text())
+        assert len(rows["file"]) >= least
+        for name in ("file", "onnx"):
+            for one, other in zip(rows[name], rows["torch"], strict=True):
+                assert one["box"] == other["box"]
+                assert one["emotion"] == other["emotion"]
+                if one["emotion"]:
+                    for got, expected in ((one, other), (one["raw"], other["raw"])):
+                        np.testing.assert_allclose(values(got), values(expected), atol=1e-4)
+
+
+def values(read: dict[str, Any]) -> list[float]:
+    return [*read["probabilities"].values(), read["valence"], read["arousal"]]
 
 
 @pytest.mark.slow

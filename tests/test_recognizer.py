@@ -211,3 +211,8 @@ def test_a_picture_of_another_layout_is_refused_before_anything_is_made(recogniz
     with pytest.raises(ConfigError, match="expected uint8"):
         recognizer.image(np.zeros((3, 20, 20), np.float32))  # type: ignore[arg-type]
     assert recognizer.analyzers == 0
+
+
+def test_a_picture_that_mediapipe_would_end_the_process_for_is_refused(recognizer: Counted) -> None:
+    with pytest.raises(ConfigError, match="is too large: expected at most 32766 pixels a side, got 32767"):
+        recognizer.image(np.zeros((1, 32_767, 3), np.uint8))

@@ -13,6 +13,8 @@ import numpy as np
 from stemo.errors import InputError
 from stemo.records import Frame, Image
 
+LARGEST = 32_766  # pixels a side: MediaPipe ends the whole process, without a word, where a picture has more
+
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
@@ -22,7 +24,7 @@ class SourceInfo:
     rate: time never comes from it. ``frames`` and ``duration`` (seconds) tell what is to be expected between ``start``
     and ``end``, as the container declares it, and are ``None`` where nobody knows. ``origin`` is what was taken off
     the stream's own timestamps, in seconds: 0 except where the clock starts anywhere (MPEG-TS, live streams). Add it
-    to find a frame's sound in the same file.
+    to find a frame's sound in the same file. Raises :class:`InputError` for a side of more than :data:`LARGEST`.
     """
 
     name: str
@@ -34,6 +36,13 @@ class SourceInfo:
     duration: float | None = None
     has_audio: bool = False
     origin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if max(self.width, self.height) > LARGEST:
+            raise InputError(
+                f"{self.kind} {self.name!r} is too large: expected at most {LARGEST} pixels a side, "
+                f"got {self.width}x{self.height}. Scale it down."
+            )
 
 
 class Source(Protocol):

@@ -30,6 +30,10 @@ from stemo.records import Frame, Image
 
 TIMEOUT = (10.0, 10.0)  # seconds to open a stream address, and to wait for its next packet
 TAGS = "replace"  # a title may be in any encoding, and nobody reads it here
+# FFmpeg converts colours by these matrices (AVColorSpace) and refuses pictures of others, such as YCgCo: these are read
+# by the nearest, or else the usual one, since a face is read by its light, which comes out right whatever the hues
+MATRICES = (*range(8), 9)
+UNSPECIFIED, NEAREST = 2, {10: 9}  # BT.2020 with constant luminance and without
 
 
 def open_file(path: Path, *, start: float | None = None, end: float | None = None) -> VideoSource:
@@ -178,6 +182,8 @@ class VideoSource(Closing):
         """RGB (h w 3) as displayed: square pixels, upright, contiguous."""
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
         width = max(1, round(frame.width * aspect))
+        if frame.colorspace not in MATRICES:
+            frame.colorspace = NEAREST.get(frame.colorspace, UNSPECIFIED)
         array = self._to_rgb.reformat(frame, width, frame.height, "rgb24", threads=codec_threads()).to_ndarray()
         # PyAV pads the rows of some widths, and MediaPipe reads a padded array as garbage without a word
         return np.ascontiguousarray(np.rot90(array, self._turns), dtype=np.uint8)

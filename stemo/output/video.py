@@ -28,6 +28,7 @@ ENCODER = "libx264"
 # quarters of the time; without the look ahead, which spends bits where later pictures build on them, videos are larger
 EFFORT = {"preset": "superfast", "x264-params": "mbtree=1:rc-lookahead=5:b-adapt=0:subme=0"}
 QUALITY = 19  # x264's constant rate factor
+LARGEST = 16_384  # pixels a side: x264 takes no more
 TIME_BASE = Fraction(1, 90_000)  # fine enough for any frame rate, and for variable ones
 FAR_CLOCK = 1.0  # seconds: a clock that starts later than this (a broadcast, a camera) is moved to zero
 BT601, BT709, LIMITED = 6, 1, 1  # code points of ITU-T H.273, so that no player has to guess the colours
@@ -169,7 +170,12 @@ def open_mp4(path: Path) -> OutputContainer:
 
 
 def add_pictures(file: OutputContainer, width: int, height: int, fps: Fraction, crf: int) -> VideoStream:
-    """A stream in ``file`` that encodes pictures of that size, made even; raises what PyAV raises."""
+    """A stream in ``file`` that encodes pictures of that size, made even; raises what PyAV raises, and OutputError."""
+    if max(width, height) > LARGEST:
+        raise OutputError(
+            f"video of {width}x{height} pixels is too large for H.264: expected at most {LARGEST} a side, got "
+            f"{max(width, height)}. Scale the source down, or pass --no-video for the rows alone."
+        )
     rate = Fraction(fps).limit_denominator(1001) if fps > 0 else Fraction(25)
     stream = file.add_stream(ENCODER, rate=rate, options={**EFFORT, "crf": str(crf)})
     stream.width, stream.height = width + width % 2, height + height % 2

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from stemo.config import RecognitionSettings
+from stemo.errors import ConfigError
 from stemo.faces.inner_networks import openvino_is_faster
 from stemo.modes.benchmark.clips import named_clips, size_of
 from stemo.modes.benchmark.latency import time_latency
@@ -25,6 +26,7 @@ from stemo.modes.benchmark.stages import check_length, time_stages, time_whole
 from stemo.modes.video import make_recognizer
 from stemo.network.checkpoint import given_or_shipped
 from stemo.network.engine import network_threads
+from stemo.network.exported import is_exported
 from stemo.processors import available_processors, codec_threads, share_processors
 from stemo.recognizer import Recognizer, choose_device
 from stemo.training.report.recording import SPEED, check_record, record_speed
@@ -44,6 +46,7 @@ def run_benchmark(
     share_processors()
     description = given_or_shipped(settings.weights).with_suffix(".json")
     if record is not None:
+        _check_weights(record, settings)
         check_record(description, record, [SPEED])
     with tempfile.TemporaryDirectory(prefix="stemo_benchmark_") as place:
         folder = Path(place)
@@ -64,6 +67,14 @@ def run_benchmark(
         record_speed(description, recognizer.facts.sha256, card_figures(facts))
         say(f"recorded as {record} in {description}")
     return 0
+
+
+def _check_weights(record: str, settings: RecognitionSettings) -> None:
+    if is_exported(settings.weights):
+        raise ConfigError(
+            f"record {record!r} cannot be kept: expected weights with a card (.safetensors), got an ONNX file. "
+            "Leave out --record, or give the weights that it was exported from."
+        )
 
 
 def network_lines(measured: Mapping[str, Mapping[str, float]], used: str) -> Iterator[str]:
