@@ -191,7 +191,7 @@ def test_no_picture_is_an_error_unless_kept(tmp_path: Path) -> None:
 
 
 def test_what_the_encoder_does_not_take_is_said_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="16400x8 pixels is too large for H.264: expected at most 16384 a side"):
+    with pytest.raises(OutputError, match=r"16400x8 pixels is too large for H\.264: expected at most 16384 a side"):
         VideoWriter(tmp_path / "wide.mp4", 16_400, 8, Fraction(25))
     assert list(tmp_path.iterdir()) == []
 
