@@ -9,7 +9,6 @@ import queue
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -17,7 +16,6 @@ from stemo.records import Affect, Box, Face, Frame, FrameResult, Reading, SceneO
 
 T = TypeVar("T")
 DEPTH = 4  # frames that may wait between two stages
-LEAN_DEPTH = 8  # between the two threads that there may be: while four frames are read the next four are found
 AHEAD = 2  # frames decoded ahead: enough to have one always, and those of large pictures weigh
 CHECKPOINT = 256  # frames between two places where a run can be resumed; no batch goes across one
 PIXELS = 1 << 27  # that may be under way, 400 MB: more than the other limits allow up to 4K, five frames of 8K
@@ -81,9 +79,7 @@ class Found:
 class Pipeline:
     """Stages 2 to 4 in their order, over any iterable of frames; overlapped, ``batch`` frames are read at once.
 
-    Of large pictures fewer are under way, and read at once: about as many as have ``pixels``, and half of that. Where
-    there are processors for it, decoding, finding and reading have a thread each; ``lean``, decoding and finding share
-    one, and who takes the results reads.
+    Of large pictures fewer are under way, and read at once: about as many as have ``pixels``, and half of that.
     """
 
     analyzer: Analyzer
@@ -92,7 +88,6 @@ class Pipeline:
     scene: Scene | None = None
     batch: int = 1
     pixels: int = PIXELS
-    lean: bool = False
 
     def results(
         self, frames: Iterable[Frame], *, overlapped: bool = True, resumable: bool = False
@@ -107,15 +102,12 @@ class Pipeline:
             yield from self._read(self._find(frames, resumable), 1)
             return
         room = Room(self.pixels)
-        with ExitStack() as threads:
-            decoded = room.admitted(frames)
-            if not self.lean:
-                decoded = threads.enter_context(Overlap(decoded, AHEAD))
-            found = threads.enter_context(Overlap(self._find(decoded, resumable), LEAN_DEPTH if self.lean else DEPTH))
-            results = self._read(found, self.batch)
-            if not self.lean:
-                results = threads.enter_context(Overlap(results))
-            threads.enter_context(room)  # the first to be left, or the decoder would wait for it for ever
+        with (
+            Overlap(room.admitted(frames), AHEAD) as decoded,
+            Overlap(self._find(decoded, resumable)) as found,
+            Overlap(self._read(found, self.batch)) as results,
+            room,  # the first to be left, or the decoder would wait for it for ever
+        ):
             yield from room.left(results)
 
     def restore(self, state: State) -> None:

@@ -30,7 +30,6 @@ from stemo.records import Affect, Face, Frame, FrameResult, Image, Reading, Stat
 
 CPU_BACKENDS = ("onnx", "int8")
 MOST_THREADS = 4  # that networks as small as these gain by
-FEW = 2  # processors, or less: there a thread for every stage would cost more than it gains
 
 
 class Recognizer:
@@ -146,7 +145,7 @@ class Recognizer:
         threads = turn_threads(scene is not None) if in_turn else None
         reader = self._reader(threads)
         with self.analyzer(threads=threads or 1) as analyzer:
-            yield Pipeline(analyzer, reader, self.smoother(), scene, self.batch, lean=available_processors() <= FEW)
+            yield Pipeline(analyzer, reader, self.smoother(), scene, self.batch)
 
     def stream(self, backend: str, threads: int | None = None) -> StreamReader:
         """What reads one stream's faces, run by ``backend``. Raises :class:`ConfigError` where that cannot be.

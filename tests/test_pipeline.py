@@ -13,7 +13,7 @@ from fakes import ArraySource, CollectSink, FixedAnalyzer, FixedReader, stamp
 
 from stemo.errors import InputError, OutputError, StemoError, TruncatedError
 from stemo.insight.smoothing import Ema, MovingAverage
-from stemo.pipeline import AHEAD, CHECKPOINT, DEPTH, LEAN_DEPTH, Found, Pipeline, Rate, Smoother, deliver, groups
+from stemo.pipeline import AHEAD, CHECKPOINT, DEPTH, Found, Pipeline, Rate, Smoother, deliver, groups
 from stemo.records import Face, Frame, FrameResult, SceneObject
 
 Stages = Callable[[], list[threading.Thread]]
@@ -58,13 +58,11 @@ def face_facts(face: Face) -> list[object]:
     return [getattr(face, field.name) for field in fields(face)]
 
 
-@pytest.mark.parametrize("lean", [False, True])
 @pytest.mark.parametrize("smoother", [lambda: MovingAverage(5), lambda: MovingAverage(1), lambda: Ema(0.3)])
-def test_overlapped_results_equal_the_synchronous_ones(smoother: Any, lean: bool) -> None:
+def test_overlapped_results_equal_the_synchronous_ones(smoother: Any) -> None:
     ways = [
-        [facts(result) for result in made.results(source, overlapped=overlapped)]
+        [facts(result) for result in pipeline(smoother(), count=2, empty=EMPTY).results(source, overlapped=overlapped)]
         for overlapped in (False, True)
-        for made in [replace(pipeline(smoother(), count=2, empty=EMPTY), lean=lean, batch=4)]
         for source in [ArraySource(IMAGES)]
     ]
     assert len(ways[0]) == COUNT
@@ -141,16 +139,14 @@ def test_results_do_not_carry_the_crops() -> None:
         assert all(reading.face is not None and reading.face.crop is None for reading in result.readings)
 
 
-@pytest.mark.parametrize(("overlapped", "lean"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("overlapped", [False, True])
 @pytest.mark.parametrize("stage", ["source", "analyzer", "reader"])
-def test_an_exception_comes_after_the_results_before_it(
-    stage: str, overlapped: bool, lean: bool, stage_threads: Stages
-) -> None:
+def test_an_exception_comes_after_the_results_before_it(stage: str, overlapped: bool, stage_threads: Stages) -> None:
     problem = InputError("broken on purpose")
     source = ArraySource(IMAGES[:9], error=problem) if stage == "source" else ArraySource(IMAGES)
     analyzer = FixedAnalyzer(fails=(9, problem) if stage == "analyzer" else None)
     reader = FixedReader(fails=(9 / 25, problem) if stage == "reader" else None)
-    results = Pipeline(analyzer, reader, MovingAverage(5), lean=lean).results(source, overlapped=overlapped)
+    results = Pipeline(analyzer, reader, MovingAverage(5)).results(source, overlapped=overlapped)
     assert [next(results).frame.index for _ in range(9)] == list(range(9))
     with pytest.raises(InputError) as caught:
         next(results)
@@ -163,22 +159,18 @@ def test_threads_end_with_the_last_result(stage_threads: Stages) -> None:
     assert stage_threads() == []
 
 
-@pytest.mark.parametrize(
-    ("lean", "threads"), [(False, 3), (True, 1)], ids=["decodes, finds, reads", "decodes and finds"]
-)
-def test_threads_end_when_the_reader_of_results_leaves_early(lean: bool, threads: int, stage_threads: Stages) -> None:
-    results = replace(pipeline(), lean=lean).results(ArraySource(IMAGES * 10))
+def test_threads_end_when_the_reader_of_results_leaves_early(stage_threads: Stages) -> None:
+    results = pipeline().results(ArraySource(IMAGES * 10))
     next(iter(results))
-    assert len(stage_threads()) == threads
-    results.close()
+    assert len(stage_threads()) == 3  # that decodes, that finds, that reads
+    results.close()  # type: ignore[attr-defined]
     assert stage_threads() == []
 
 
-@pytest.mark.parametrize(("lean", "ahead"), [(False, 2 * (DEPTH + 1) + AHEAD + 1), (True, LEAN_DEPTH + 2)])
-def test_no_stage_runs_far_ahead(lean: bool, ahead: int) -> None:
+def test_no_stage_runs_far_ahead() -> None:
     source = CountedSource(IMAGES * 10)
-    for taken, _ in enumerate(replace(pipeline(), lean=lean).results(source), start=1):
-        assert source.asked <= taken + ahead
+    for taken, _ in enumerate(pipeline().results(source), start=1):
+        assert source.asked <= taken + 2 * (DEPTH + 1) + AHEAD + 1
 
 
 # --- large pictures ---
@@ -186,11 +178,10 @@ def test_no_stage_runs_far_ahead(lean: bool, ahead: int) -> None:
 SIZE = 48 * 32  # pixels of each of the made frames
 
 
-@pytest.mark.parametrize("lean", [False, True])
 @pytest.mark.parametrize("batch", [1, 4, 100])
 @pytest.mark.parametrize("frames", [0.5, 1, 2, 3, 5])
-def test_large_pictures_have_the_same_results_however_few_are_under_way(frames: float, batch: int, lean: bool) -> None:
-    few = replace(pipeline(count=2, empty=EMPTY), batch=batch, pixels=int(frames * SIZE), lean=lean)
+def test_large_pictures_have_the_same_results_however_few_are_under_way(frames: float, batch: int) -> None:
+    few = replace(pipeline(count=2, empty=EMPTY), batch=batch, pixels=int(frames * SIZE))
     source = CountedSource(IMAGES)
     expected = pipeline(count=2, empty=EMPTY).results(ArraySource(IMAGES), overlapped=False)
     for taken, (result, other) in enumerate(zip(few.results(source), expected, strict=True)):
@@ -198,24 +189,22 @@ def test_large_pictures_have_the_same_results_however_few_are_under_way(frames: 
         assert facts(result) == facts(other)
 
 
-@pytest.mark.parametrize("lean", [False, True])
-def test_of_8k_five_frames_are_under_way_at_most(lean: bool) -> None:
+def test_of_8k_five_frames_are_under_way_at_most() -> None:
     picture = np.broadcast_to(np.uint8(0), (4320, 7680, 3))  # takes no memory
     source = CountedSource([picture] * COUNT)
-    for taken, _ in enumerate(replace(pipeline(), batch=4, lean=lean).results(source)):
+    for taken, _ in enumerate(replace(pipeline(), batch=4).results(source)):
         assert source.asked - taken <= 5
 
 
-@pytest.mark.parametrize("lean", [False, True])
 @pytest.mark.parametrize("pixels", [1, 3 * SIZE])
-def test_threads_end_where_frames_wait_for_room(pixels: int, lean: bool, stage_threads: Stages) -> None:
-    results = replace(pipeline(), pixels=pixels, lean=lean).results(ArraySource(IMAGES))
+def test_threads_end_where_frames_wait_for_room(pixels: int, stage_threads: Stages) -> None:
+    results = replace(pipeline(), pixels=pixels).results(ArraySource(IMAGES))
     next(results)
     results.close()
     assert stage_threads() == []
     broken = Pipeline(FixedAnalyzer(fails=(1, InputError("broken on purpose"))), FixedReader(), MovingAverage(5))
     with pytest.raises(InputError):
-        list(replace(broken, pixels=pixels, lean=lean).results(ArraySource(IMAGES)))
+        list(replace(broken, pixels=pixels).results(ArraySource(IMAGES)))
     assert stage_threads() == []
 
 
