@@ -265,7 +265,6 @@ def _plain(width: int, height: int, radius: int) -> text.Stencil:
     return text.stencil(_pane(width, height, radius) * GLASS, INK)
 
 
-@lru_cache(maxsize=64)
 def _pane(width: int, height: int, radius: int) -> text.Mask:
     """A rounded box as a mask (h w) in [0, 1]."""
     fine = 4
