@@ -119,7 +119,7 @@ def load_settings(path: Path | None = None, flags: Mapping[str, Mapping[str, Any
     number of the training that is out of range.
     """
     faults: list[str] = []
-    raw = _read(path) if path else {}
+    raw = read_sections(path) if path else {}
     names = {field.name for field in fields(Settings)}
     faults += [_unknown("section", str(name), names) for name in raw if name not in names]
     flags = flags or {}
@@ -144,7 +144,8 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_sections(path: Path) -> dict[str, Any]:
+    """What a YAML file says, section by section; raises :class:`ConfigError` for one that cannot be read."""
     import yaml
 
     try:

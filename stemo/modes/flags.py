@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from stemo.config import read_sections
 from stemo.errors import ConfigError
 
 SUMMARY = ("weights", "overwrite", "architecture", "size", "config")  # what has a meaning without a mode
@@ -58,14 +59,12 @@ def _for_many(what: str, flag: str) -> ConfigError:
 def live_formats(given: str | None, config: Path | None) -> str | None:
     """The data formats that a flag (``given``) or a YAML file names for what is seen live; ``None`` where neither does.
 
-    ``config`` is the file, which :func:`stemo.config.load_settings` has found right.
+    ``config`` is the file, which :func:`stemo.config.load_settings` has found right: its settings no longer tell what
+    was written there from what holds without it.
     """
     if given or config is None:
         return given
-    import yaml
-
-    sections = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
-    return (sections.get("recognition") or {}).get("format")
+    return (read_sections(config).get("recognition") or {}).get("format")
 
 
 def _is_summary(options: Namespace) -> bool:
