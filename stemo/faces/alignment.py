@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import cv2
@@ -13,6 +14,7 @@ from stemo.records import Array, Box, Image
 
 CROP_SIZE = 224
 NOSE_TIP, RIGHT_MOUTH, LEFT_MOUTH = 1, 61, 291
+ANCHORS = np.array([*RIGHT_EYE, *LEFT_EYE, NOSE_TIP, RIGHT_MOUTH, LEFT_MOUTH])
 
 Matrix = npt.NDArray[np.float64]
 
@@ -40,9 +42,9 @@ def crop_matrix(landmarks: Array | None, box: Box) -> Matrix:
 
 def anchors(landmarks: Array) -> Matrix:
     """Right eye, left eye, nose tip, right and left mouth corner (5 2) of a mesh (478 3)."""
-    flat = landmarks[:, :2].astype(np.float64)
-    eyes = [flat[list(eye)].mean(axis=0) for eye in (RIGHT_EYE, LEFT_EYE)]
-    return np.stack([*eyes, flat[NOSE_TIP], flat[RIGHT_MOUTH], flat[LEFT_MOUTH]])
+    flat = landmarks[ANCHORS, :2].astype(np.float64)  # an eye's two corners, the other's, and the rest
+    flat[[0, 2]] = (flat[[0, 2]] + flat[[1, 3]]) / 2
+    return flat[[0, 2, 4, 5, 6]]
 
 
 def from_landmarks(landmarks: Array) -> Matrix:
@@ -68,10 +70,14 @@ def similarity(source: Matrix, target: Matrix, *, rounds: int = 4) -> Matrix:
     # a similarity of the plane is w = turn * z + shift in complex numbers; Python's are faster than arrays of five
     points, goals = _complex(source), _complex(target)
     scale = max(0.05 * float(np.ptp(target, axis=0).max()), 1e-9)
-    turn, shift = _weighted_similarity(points, goals, [1.0] * len(points))
+    middle = sum(points) / len(points)
+    points = [point - middle for point in points]
+    sums = Sums(points, goals)
+    turn, shift = sums.similarity([1.0] * len(points))
     for _ in range(rounds - 1):
         misses = [abs(turn * point + shift - goal) / scale for point, goal in zip(points, goals, strict=True)]
-        turn, shift = _weighted_similarity(points, goals, [1.0 / (1.0 + miss * miss) for miss in misses])
+        turn, shift = sums.similarity([1.0 / (1.0 + miss * miss) for miss in misses])
+    shift -= turn * middle
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
@@ -89,20 +95,24 @@ def _complex(points: Matrix) -> list[complex]:
     return [complex(x, y) for x, y in points.tolist()]
 
 
-def _weighted_similarity(
-    source: Sequence[complex], target: Sequence[complex], weights: Sequence[float]
-) -> tuple[complex, complex]:
-    """Turn (with scale) and shift that lay ``source`` on ``target`` with the least weighted squares."""
-    whole = sum(weights)
-    centre = sum(weight * point for weight, point in zip(weights, source, strict=True)) / whole
-    goal = sum(weight * point for weight, point in zip(weights, target, strict=True)) / whole
-    spread, product = 0.0, 0j
-    for weight, point, end in zip(weights, source, target, strict=True):
-        away = point - centre
-        spread += weight * (away.real**2 + away.imag**2)
-        product += weight * away.conjugate() * (end - goal)
-    turn = product / max(spread, 1e-12 * whole)
-    return turn, goal - turn * centre
+class Sums:
+    """What the fits of ``goals`` to the same ``points``, around 0, with one weight after the other have in common."""
+
+    def __init__(self, points: Sequence[complex], goals: Sequence[complex]) -> None:
+        self._points, self._goals = points, goals
+        self._squares = [(point * point.conjugate()).real for point in points]
+        self._products = [point.conjugate() * goal for point, goal in zip(points, goals, strict=True)]
+
+    def similarity(self, weights: Sequence[float]) -> tuple[complex, complex]:
+        """Turn (with scale) and shift that lay the points on the goals with the least weighted squares."""
+        whole = sum(weights)
+        centre, goal, square, product = (
+            sum(map(operator.mul, weights, values)) / whole
+            for values in (self._points, self._goals, self._squares, self._products)
+        )
+        spread = square - (centre * centre.conjugate()).real
+        turn = (product - centre.conjugate() * goal) / max(spread, 1e-12)
+        return turn, goal - turn * centre
 
 
 def _shrink(image: Image, matrix: Matrix, factor: int, size: int) -> tuple[Image, Matrix]:

@@ -50,9 +50,9 @@ def thumbnail(image: Image) -> Array:
     """The picture (h w 3) as gray (16 16) float32 in [0, 255]."""
     # pixels of a coarse grid are enough, and cost the same at 360p and 4K
     step_y, step_x = max(image.shape[0] // GRID, 1), max(image.shape[1] // GRID, 1)
-    coarse = np.ascontiguousarray(image[::step_y, ::step_x])
-    gray = cv2.cvtColor(coarse, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    gray = np.asarray(cv2.cvtColor(image[::step_y], cv2.COLOR_RGB2GRAY))
+    coarse = np.ascontiguousarray(gray[:, ::step_x])
+    return cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def different(before: Array, now: Array) -> bool:

@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from einops import rearrange
 
-from stemo.faces.geometry import LEFT_EYE, RIGHT_EYE
+from stemo.faces.geometry import LEFT_EYE, RIGHT_EYE, extent
 from stemo.faces.inner_networks import inner_parts, open_network
 from stemo.faces.landmarks import LANDMARKS, landmarks_box
 from stemo.records import Array, Face, Image
@@ -61,16 +62,19 @@ def region(landmarks: Array) -> Matrix:
 
     It shows an upright square around the face, with room for it to move.
     """
-    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
-    scale = ROOM * float((high - low).max()) / SIDE
+    (left, top), (right, bottom) = (corner.tolist() for corner in extent(landmarks))
+    scale = ROOM * max(right - left, bottom - top) / SIDE
     across, down = (landmarks[LEFT_EYE[1], :2] - landmarks[RIGHT_EYE[0], :2]).tolist()
     angle = math.atan2(down, across)
-    turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    return np.column_stack([turn, (low + high) / 2 - turn @ [SIDE / 2, SIDE / 2]])
+    cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
+    x = (left + right) / 2 - (cosine - sine) * SIDE / 2
+    y = (top + bottom) / 2 - (sine + cosine) * SIDE / 2
+    return np.array([[cosine, -sine, x], [sine, cosine, y]])
 
 
 def placed(points: Array, place: Matrix) -> Array:
     """Landmarks (n 3) in the mesh network's pixels as ones in the picture's, by the map of :func:`region`."""
-    scale = math.hypot(place[0, 0], place[1, 0])
-    moved = points[:, :2] @ place[:, :2].T + place[:, 2]
-    return np.column_stack([moved, points[:, 2] * scale]).astype(np.float32)
+    (cosine, minus_sine, x), (sine, _, y) = place.tolist()
+    space = [[cosine, minus_sine, 0, x], [sine, cosine, 0, y], [0, 0, math.hypot(cosine, sine), 0]]
+    moved = cv2.transform(rearrange(points, "n c -> n 1 c"), np.array(space))
+    return rearrange(np.asarray(moved, np.float32), "n 1 c -> n c")

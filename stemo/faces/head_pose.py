@@ -32,64 +32,55 @@ class HeadPose:
 
     def __init__(self, metadata: bytes) -> None:
         vertices, basis = _parse(metadata)
-        places = list(basis)
-        self._places = places
-        weights = np.array([basis[place] for place in places])
-        self._weights = weights / weights.sum()
-        head = vertices[places].T  # (3 n)
-        flat = head - (head @ self._weights)[:, None]
+        self._places = np.array(list(basis))
+        weights = np.array(list(basis.values()))
+        weights = weights / weights.sum()
+        head = vertices[self._places].T  # (3 n)
+        flat = head - (head @ weights)[:, None]
         self._flat = flat.T
-        self._spread = float((flat * head * self._weights).sum())
+        self._spread = float((flat * head * weights).sum())
+        # from a left-handed space to a right-handed one
+        self._weights = np.array([[1.0], [1.0], [-1.0]]) * weights
 
     def __call__(self, landmarks: Array, width: int, height: int) -> tuple[float, float, float] | None:
         """Degrees (yaw, pitch, roll), see :func:`pose_angles`, of ``landmarks`` (478 3) in a picture of that size.
 
         ``None`` where the landmarks are too odd for a pose.
         """
-        screen, depth = _on_screen(landmarks[:POINTS].astype(np.float64), width, height, self._places)
+        screen, away = self._on_screen(landmarks, width, height)
         try:
-            first = self._scale(_mirrored(screen))
-            second = self._scale(_mirrored(_in_space(screen, depth, first)))
-            rotation, _ = self._fit(_mirrored(_in_space(screen, depth, first * second)))
+            first = self._scale(screen)
+            rays = np.stack([screen[0], screen[1], np.ones_like(away)])  # to points one unit away
+            second = self._scale(rays * (away / first))
+            rotation = self._rotation(rays * (away / (first * second)))
         except np.linalg.LinAlgError:
             return None
         angles = pose_angles(rotation)
-        return angles if np.isfinite(angles).all() else None
+        return angles if all(map(math.isfinite, angles)) else None
+
+    def _on_screen(self, landmarks: Array, width: int, height: int) -> tuple[Matrix, Matrix]:
+        """The chosen landmarks (3 n) on the camera's near plane, one unit away, and how far away those (n) of a head of
+        the canonical one's size are.
+        """
+        high = 2 * math.tan(VIEW / 2)
+        unit = high / height
+        x, y, z = landmarks[self._places].T.astype(np.float64) * unit
+        depth = float(landmarks[:POINTS, 2].mean(dtype=np.float64)) * unit
+        return np.stack([x - width * unit / 2, high / 2 - y, z]), z - depth + 1
 
     def _scale(self, points: Matrix) -> float:
-        return self._fit(points)[1]
+        """How much larger than the canonical head the one is that fits ``points`` (3 n) with the least squares."""
+        products = (points * self._weights) @ self._flat
+        large, middle, small = np.linalg.svd(products, compute_uv=False).tolist()
+        # the sum is that of the rotated head times the points; a mirrored head is no rotated one
+        return (large + middle + math.copysign(small, np.linalg.det(products))) / self._spread
 
-    def _fit(self, points: Matrix) -> tuple[Matrix, float]:
-        """The rotation (3 3) and scale that lay the canonical head on ``points`` (3 n) with the least squares."""
-        left, sizes, right = np.linalg.svd((points * self._weights) @ self._flat)
-        rotation = left @ right
-        if np.linalg.det(rotation) < 0:
+    def _rotation(self, points: Matrix) -> Matrix:
+        """The rotation (3 3) that lays the canonical head on ``points`` (3 n) with the least squares."""
+        left, _, right = np.linalg.svd((points * self._weights) @ self._flat)
+        if np.linalg.det(left) * np.linalg.det(right) < 0:
             left[:, 2] *= -1
-            sizes[2] *= -1
-            rotation = left @ right
-        # the sizes' sum is that of the rotated head times the points
-        return rotation, float(sizes.sum()) / self._spread
-
-
-def _on_screen(landmarks: Matrix, width: int, height: int, places: list[int]) -> tuple[Matrix, float]:
-    """The chosen landmarks (3 n) on the camera's near plane, one unit away, and the mean depth of all."""
-    high = 2 * math.tan(VIEW / 2)
-    unit = high / height
-    screen = landmarks[places] * unit
-    screen[:, 0] -= width * unit / 2
-    screen[:, 1] = high / 2 - screen[:, 1]
-    return screen.T, float(landmarks[:, 2].mean()) * unit
-
-
-def _in_space(screen: Matrix, depth: float, scale: float) -> Matrix:
-    """Points of the near plane (3 n) where they are in front of the camera, if a head is ``scale`` times its size."""
-    away = (screen[2] - depth + 1) / scale
-    return np.stack([screen[0] * away, screen[1] * away, away])
-
-
-def _mirrored(points: Matrix) -> Matrix:
-    """From a left-handed space to a right-handed one."""
-    return points * np.array([[1.0], [1.0], [-1.0]])
+        return left @ right
 
 
 def _parse(metadata: bytes) -> tuple[Matrix, dict[int, float]]:

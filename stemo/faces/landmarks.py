@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from stemo.chatter import quiet
 from stemo.errors import WeightsError
+from stemo.faces.geometry import extent
 from stemo.faces.native import Insides, Mesh, opened
 from stemo.records import Array, Box, Face, Image
 
@@ -69,8 +71,9 @@ class Landmarker:
 
 def landmarks_box(landmarks: Array) -> Box:
     """The tight box around landmarks (n 3), in their own pixels."""
-    (left, top), (right, bottom) = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
-    return float(left), float(top), float(right), float(bottom)
+    low, high = extent(landmarks)
+    left, top, right, bottom = *low.tolist(), *high.tolist()
+    return left, top, right, bottom
 
 
 def pose_angles(matrix: np.ndarray) -> tuple[float, float, float]:
@@ -79,11 +82,12 @@ def pose_angles(matrix: np.ndarray) -> tuple[float, float, float]:
     Positive yaw looks to the picture's right, positive pitch looks up, positive roll turns clockwise in the picture.
     """
     rotation = np.asarray(matrix, dtype=np.float64)[:3, :3]
-    rotation = rotation / np.maximum(np.linalg.norm(rotation, axis=0), 1e-9)
-    yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
-    pitch = np.arcsin(np.clip(rotation[1, 2], -1.0, 1.0))
-    roll = np.arctan2(-rotation[1, 0], rotation[1, 1])
-    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
+    rotation = rotation / np.maximum(np.sqrt((rotation * rotation).sum(axis=0)), 1e-9)
+    (_, _, across), (rising, upright, down), (_, _, ahead) = rotation.tolist()
+    if math.isnan(down):
+        return math.nan, math.nan, math.nan
+    yaw, pitch = math.atan2(across, ahead), math.asin(min(max(down, -1.0), 1.0))
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(math.atan2(-rising, upright))
 
 
 def mesh_faces(meshes: Sequence[Mesh], width: int, height: int) -> list[Face]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,9 @@ WHOLE = View()
 # Neural Networks", NIPS 2012, takes ten): the whole picture and 8 % closer, each as it is and mirrored.
 TURNS = (View(0, True), View(1), View(1, True), View(0))
 PARTS = 28  # of a side, in which margins are counted
+Mix = tuple[tuple[float, ...], ...]  # (o i): how much of each channel there is in each new one
+COLOURS: Mix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+BLOCK = 16  # numbers in a row that processors compute at once
 
 
 def views_of(length: int) -> tuple[View, ...]:
@@ -64,7 +68,12 @@ class Preprocessing:
 
         Without ``views`` each is seen whole.
         """
-        return self._normalised(averaged(self._channels(pictures), self.input_size, views))
+        mix = (LUMINANCE,) if self.gray else COLOURS
+        if not views:
+            return self._normalised(averaged(pictures, self.input_size, mix))
+        # one by one, so that a picture is the same to the bit in whatever batch it comes
+        alone = zip(pictures.split(1), views, strict=True)
+        return self._normalised(torch.cat([averaged(picture, self.input_size, mix, view) for picture, view in alone]))
 
     def _channels(self, pictures: Tensor) -> Tensor:
         if self.gray:
@@ -78,31 +87,33 @@ class Preprocessing:
         return (values - rearrange(mean, "c -> c 1 1")) / rearrange(std, "c -> c 1 1")
 
 
-def averaged(values: Tensor, size: int, views: Sequence[View] = ()) -> Tensor:
-    """(n c h w) -> (n c size size), each in one of n ``views`` (whole without them): averages over areas.
+def averaged(pictures: Tensor, size: int, mix: Mix, view: View = WHOLE) -> Tensor:
+    """(n h w i) -> float (n o size size): averages over areas of what ``mix`` (o i) makes of the channels, in a ``view``.
 
-    As ``F.interpolate(..., mode="area")`` of the part that is seen, but in a fifth of its time: along each side they
-    are a product with a constant matrix.
+    As ``F.interpolate(..., mode="area")`` of the part that is seen, but in a tenth of its time: along each side they
+    are a product with a constant matrix, and with a small one, as all the side's blocks have the same.
     """
-    height, width = values.shape[-2:]
-    if not views:
-        return values if height == width == size else _seen(values, size, WHOLE)
-    # one by one, so that a picture is the same to the bit in whatever batch it comes
-    return torch.stack([_seen(value, size, view) for value, view in zip(values, views, strict=True)])
-
-
-def _seen(values: Tensor, size: int, view: View) -> Tensor:
-    """(... h w) -> (... size size)."""
-    rows, columns = view_matrices(*values.shape[-2:], size, view, values.device)
-    return rows @ (values @ columns.T)
+    height, width = pictures.shape[1:3]
+    top, left = (view.margin * side // PARTS for side in (height, width))
+    part = pictures[:, top : height - top, left : width - left].float()
+    rows, columns, blocks = block_matrices(*part.shape[1:3], size, mix, pictures.device)
+    across = rearrange(part, "n h (k w) i -> (n h k) (w i)", k=blocks) @ columns
+    across = rearrange(across, "(n j h k) (w o) -> n o j h (k w)", n=len(part), h=rows.shape[1], k=blocks, o=len(mix))
+    seen = rearrange(rows @ across, "n o j h w -> n o (j h) w")
+    return seen.flip(-1) if view.mirrored else seen
 
 
 @cache
 @torch.inference_mode(False)
-def view_matrices(height: int, width: int, size: int, view: View, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The averages over areas of a ``view`` along both sides, (size height) and (size width). Not to be changed."""
-    rows, columns = (area_matrix(side, size, view.margin) for side in (height, width))
-    return rows.to(device), (columns.flip(0) if view.mirrored else columns).contiguous().to(device)
+def block_matrices(height: int, width: int, size: int, mix: Mix, device: torch.device) -> tuple[Tensor, Tensor, int]:
+    """The averages over areas in one block of each side, and how many blocks there are across. Not to be changed.
+
+    Down, (rows of the result, rows of the picture), and across, (columns and channels of the picture, those of the
+    result).
+    """
+    down, blocks = (math.gcd(side, size, max(1, size // BLOCK)) for side in (height, width))
+    rows, columns = area_matrix(height // down, size // down), area_matrix(width // blocks, size // blocks)
+    return rows.to(device), torch.kron(columns, torch.tensor(mix)).T.contiguous().to(device), blocks
 
 
 def area_matrix(before: int, after: int, margin: int = 0) -> Tensor:
