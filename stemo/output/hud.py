@@ -6,6 +6,8 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import astuple
+from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,7 +32,7 @@ class Hud:
     def __init__(self, seconds: float = 3.0) -> None:
         self._seconds = seconds
         self._placer = Placer()
-        self._pasts: dict[int, deque[tuple[float, Affect]]] = {}
+        self._pasts: dict[int, deque[Moment]] = {}
 
     def draw(self, result: FrameResult) -> Image:
         """A new picture (h w 3) with the display on it; the frame itself is not changed."""
@@ -53,13 +55,13 @@ class Hud:
 
     def state(self) -> State:
         """Where each panel is, and what each face did."""
-        pasts = [(id, [(time, astuple(affect)) for time, affect in past]) for id, past in self._pasts.items()]
+        pasts = [(id, [(one.time, astuple(one.affect)) for one in past]) for id, past in self._pasts.items()]
         return {"panels": self._placer.state(), "pasts": pasts}
 
     def restore(self, state: State) -> None:
         """Go on from :meth:`state`."""
         self._placer.restore(state["panels"])
-        self._pasts = {id: deque((time, Affect(*affect)) for time, affect in past) for id, past in state["pasts"]}
+        self._pasts = {id: deque(Moment.of(time, Affect(*one)) for time, one in past) for id, past in state["pasts"]}
 
     def _draw_panels(self, image: Image, result: FrameResult, unit: float) -> list[Box]:
         readings = {r.face.track_id: r for r in result.faces if r.face and _affect(r) is not None}
@@ -80,9 +82,9 @@ class Hud:
         for reading in result.faces:
             affect = _affect(reading)
             if reading.face is not None and affect is not None:
-                self._pasts.setdefault(reading.face.track_id, deque()).append((now, affect))
+                self._pasts.setdefault(reading.face.track_id, deque()).append(Moment.of(now, affect))
         for track_id, past in list(self._pasts.items()):
-            while past and not 0 <= now - past[0][0] <= self._seconds:
+            while past and not 0 <= now - past[0].time <= self._seconds:
                 past.popleft()
             if not past:
                 del self._pasts[track_id]
@@ -90,11 +92,24 @@ class Hud:
     def _past(self, track_id: int, now: float) -> panels.History:
         past = self._pasts[track_id]
         return panels.History(
-            ages=np.array([1 + (time - now) / self._seconds for time, _ in past]),
-            valence=np.array([affect.valence for _, affect in past]),
-            arousal=np.array([affect.arousal for _, affect in past]),
-            emotions=_emotions([affect for _, affect in past]),
+            ages=1 + (np.array([one.time for one in past]) - now) / self._seconds,
+            valence=np.array([one.affect.valence for one in past]),
+            arousal=np.array([one.affect.arousal for one in past]),
+            emotions=[one.emotion for one in past],
         )
+
+
+class Moment(NamedTuple):
+    """What a face showed at a ``time`` in seconds."""
+
+    time: float
+    affect: Affect
+    emotion: str
+
+    @classmethod
+    def of(cls, time: float, affect: Affect) -> Moment:
+        """The moment, its emotion found once: it is drawn for seconds."""
+        return cls(time, affect, affect.emotion)
 
 
 def scale(image: Image) -> float:
@@ -102,18 +117,13 @@ def scale(image: Image) -> float:
     return math.sqrt(image.shape[0] * image.shape[1]) / 480
 
 
+@lru_cache(maxsize=32)
 def _layouts(faces: int, unit: float, categories: int) -> list[Layout]:
     full = [panels.layout("tall", unit, categories)]
     if 9.5 * unit * 0.84 >= SMALLEST:
         full.append(panels.layout("tall", unit * 0.84, categories))
     small = [panels.layout(name, unit, categories) for name in ("compact", "tag")]
     return [*full, panels.layout("wide", unit, categories), *small] if faces <= FEW else small
-
-
-def _emotions(affects: Sequence[Affect]) -> list[str]:
-    """The most probable category of each, as :attr:`Affect.emotion` but all at once."""
-    places = np.argmax([affect.probabilities for affect in affects], axis=1).tolist()
-    return [affect.labels[place] for affect, place in zip(affects, places, strict=True)]
 
 
 def _affect(reading: Reading) -> Affect | None:
@@ -141,15 +151,23 @@ def _draw_box(image: Image, reading: Reading, unit: float, *, with_id: bool) -> 
 
 
 def _corners(box: Box) -> list[np.ndarray]:
+    """The bends of the four corners, in eighths of a pixel."""
     x1, y1, x2, y2 = box
     arm = 0.17 * min(x2 - x1, y2 - y1)
-    radius = 0.4 * arm
-    turn = np.linspace(0, math.pi / 2, 7)
-    # from the end of the upright arm, around the bend, to the end of the level arm; mirrored for each corner
-    xs = np.concatenate(([0.0], radius * (1 - np.cos(turn)), [arm]))
-    ys = np.concatenate(([arm], radius * (1 - np.sin(turn)), [0.0]))
-    shapes = [(x1 + xs, y1 + ys), (x2 - xs, y1 + ys), (x1 + xs, y2 - ys), (x2 - xs, y2 - ys)]
-    return [np.rint(np.stack(shape, axis=1) * 8).astype(np.int32) for shape in shapes]
+    places = np.array([[[x1, y1]], [[x2, y1]], [[x1, y2]], [[x2, y2]]])  # (corner 1 xy)
+    return list(np.rint((places + arm * _BENDS) * 8).astype(np.int32))
+
+
+def _bends() -> np.ndarray:
+    """The four corners (corner point xy) of arms of length 1, from the end of the upright one to that of the level."""
+    turn, radius = np.linspace(0, math.pi / 2, 7), 0.4
+    across = np.concatenate(([0.0], radius * (1 - np.cos(turn)), [1.0]))
+    down = np.concatenate(([1.0], radius * (1 - np.sin(turn)), [0.0]))
+    inwards = np.array([[[1, 1]], [[-1, 1]], [[1, -1]], [[-1, -1]]])
+    return np.stack([across, down], axis=1) * inwards
+
+
+_BENDS = _bends()
 
 
 def _draw_object(image: Image, item: SceneObject, faces: Sequence[Box], unit: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -88,8 +89,8 @@ class Pen:
         first, last = round(left), int(right)
         rows[:, first : max(first, last)] = colour
         if first <= last < rows.shape[1]:
-            edge = rows[:, last].astype(np.float32)
-            rows[:, last] = edge + (np.array(colour, np.float32) - edge) * (right - last)
+            share = right - last
+            rows[:, last] = rows[:, last] * (1 - share) + [channel * share for channel in colour]
 
     def column(self, x: float, bottom: float, width: float, height: float, colour: Colour) -> None:
         """A box that grows upwards from ``bottom``, at least one pixel high."""
@@ -120,11 +121,11 @@ class Pen:
         left, right = round(x * u), round((x + width) * u)
         top, bottom = round(y * u), max(round(y * u) + 1, round((y + 2) * u))
         ages = np.linspace(0, 1, right - left)
-        places = np.clip(np.searchsorted(past.ages, ages, side="right") - 1, 0, len(past.ages) - 1)
-        colours = np.array([emotion_colour(label) for label in past.emotions], np.uint8)[places]
-        region = self.image[top:bottom, left:right]  # narrower where the picture is narrower than the panel
-        seen = (ages >= past.ages[0] - 1e-9)[: region.shape[1]]
-        region[:, seen] = colours[: region.shape[1]][seen]
+        emotions = past.emotions
+        begins = [place for place in range(len(emotions)) if place == 0 or emotions[place] != emotions[place - 1]]
+        edges = [*np.searchsorted(ages, past.ages[begins] - 1e-9).tolist(), len(ages)]
+        for begin, (first, last) in zip(begins, pairwise(edges), strict=True):
+            self.image[top:bottom, left + first : left + last] = emotion_colour(emotions[begin])
 
     def gauge(self, x: float, y: float, width: float, value: float, colour: Colour, *, from_middle: bool) -> None:
         """A thin track with its value filled in: from the middle for [-1, 1], else from the left for [0, 1]."""
@@ -145,19 +146,21 @@ def chip(image: Image, x: float, y: float, track_id: int, colour: Colour, unit: 
 
 def _head(pen: Pen, track_id: int, affect: Affect, y: float, width: float, size: float) -> None:
     """Id, emotion and confidence on one line."""
-    colour = emotion_colour(affect.emotion)
+    emotion = affect.emotion
+    colour = emotion_colour(emotion)
     radius = size * 0.62
     pen.dot(9 + radius - 1, y, radius, colour)
     pen.write(str(track_id), 8 + radius, y, size * 0.78, INK, bold=True, align="centre")
-    pen.write(affect.emotion, 12 + 2 * radius, y, size, colour, bold=True)
+    pen.write(emotion, 12 + 2 * radius, y, size, colour, bold=True)
     pen.write(f"{affect.confidence:.0%}", width - 9, y, size, TEXT, align="right")
 
 
 def _tall(pen: Pen, track_id: int, affect: Affect, past: History) -> None:
     _head(pen, track_id, affect, 15, 180, 13)
+    emotion = affect.emotion
     for row, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
         y = 36 + ROW * row
-        first = label == affect.emotion
+        first = label == emotion
         pen.bar(66, y - 2.5, 76 * chance, 5, emotion_colour(label))
         pen.write(f"{100 * chance:.0f}", 171, y, 9.5, TEXT if first else MUTED, align="right")
         if first:
@@ -189,10 +192,11 @@ def _wide(pen: Pen, track_id: int, affect: Affect, past: History) -> None:
     pen.write(f"{affect.arousal:.2f}", 84, 51, 9.5, TEXT, align="right")
     pen.gauge(90, 33.5, 30, affect.valence, VALENCE, from_middle=True)
     pen.gauge(90, 49.5, 30, affect.arousal, AROUSAL, from_middle=False)
+    emotion = affect.emotion
     for place, (label, chance) in enumerate(zip(affect.labels, affect.probabilities, strict=True)):
         x = 136 + WIDE_COLUMN * place
         pen.column(x, 48, 17, 38 * chance, emotion_colour(label))
-        if label == affect.emotion:
+        if label == emotion:
             pen.write(label[:3], x + 8.5, 55.5, 8.5, TEXT, align="centre")
     pen.spark(306 + WIDE_COLUMN * further(len(affect.labels)), 10, 57, 48, past)
 

@@ -105,7 +105,8 @@ def lay(image: Image, pattern: Stencil, left: int, top: int) -> None:
         return
     over, share = (part[y1 - top : y2 - top, x1 - left : x2 - left] for part in pattern)
     under = image[y1:y2, x1:x2]
-    under[:] = cv2.add(cv2.multiply(under, share, scale=1 / 255), over)
+    cv2.multiply(under, share, under, scale=1 / 255)
+    cv2.add(under, over, under)
 
 
 @lru_cache(maxsize=64)
