@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 
@@ -54,11 +55,11 @@ def from_landmarks(landmarks: Array) -> Matrix:
 
 def from_box(box: Box) -> Matrix:
     """The scaling and shift (2 3) from picture to crop pixels that lays ``box`` where landmarks usually lie."""
-    corners = np.array(FACE_BOX) * CROP_SIZE
+    left, top, right, bottom = (side * CROP_SIZE for side in FACE_BOX)
     width, height = max(box[2] - box[0], 1.0), max(box[3] - box[1], 1.0)
-    scale = np.sqrt((corners[2] - corners[0]) * (corners[3] - corners[1]) / (width * height))
-    shift_x = (corners[0] + corners[2]) / 2 - scale * (box[0] + box[2]) / 2
-    shift_y = (corners[1] + corners[3]) / 2 - scale * (box[1] + box[3]) / 2
+    scale = math.sqrt((right - left) * (bottom - top) / (width * height))
+    shift_x = (left + right) / 2 - scale * (box[0] + box[2]) / 2
+    shift_y = (top + bottom) / 2 - scale * (box[1] + box[3]) / 2
     return np.array([[scale, 0.0, shift_x], [0.0, scale, shift_y]])
 
 
@@ -83,7 +84,7 @@ def similarity(source: Matrix, target: Matrix, *, rounds: int = 4) -> Matrix:
 
 def warp(image: Image, matrix: Matrix, size: int = CROP_SIZE) -> Image:
     """The picture (h w 3) under a similarity (2 3), as (size size 3); shrinking averages instead of skipping pixels."""
-    factor = int(1 / max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1e-6))
+    factor = int(1 / max(math.hypot(matrix[0, 0], matrix[1, 0]), 1e-6))
     if factor > 1:
         image, matrix = _shrink(image, matrix, factor, size)
     crop = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -122,17 +123,19 @@ def _shrink(image: Image, matrix: Matrix, factor: int, size: int) -> tuple[Image
     part = image[top : top + height * factor, left : left + width * factor]
     small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
     # pixel centres sit at half integers: x_part = (x_small + 0.5) * step - 0.5
-    step = np.array([part.shape[1] / width, part.shape[0] / height])
-    offset = step / 2 - 0.5 + np.array([left, top])
-    linear = matrix[:, :2] * step
-    return np.asarray(small, np.uint8), np.column_stack([linear, matrix[:, :2] @ offset + matrix[:, 2]])
+    across, down = part.shape[1] / width, part.shape[0] / height
+    x, y = across / 2 - 0.5 + left, down / 2 - 0.5 + top
+    rows = [[a * across, b * down, a * x + b * y + shift] for a, b, shift in matrix.tolist()]
+    return np.asarray(small, np.uint8), np.array(rows)
 
 
 def _shown(matrix: Matrix, size: int, width: int, height: int) -> tuple[int, int, int, int]:
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
-    seen = np.linalg.solve(matrix[:, :2], (corners - matrix[:, 2]).T).T
-    margin = 2.0 / float(np.hypot(matrix[0, 0], matrix[1, 0])) + 2.0
-    low, high = np.floor(seen.min(axis=0) - margin), np.ceil(seen.max(axis=0) + margin)
-    left, top = min(max(int(low[0]), 0), width - 1), min(max(int(low[1]), 0), height - 1)
-    right, bottom = max(min(int(high[0]), width), left + 1), max(min(int(high[1]), height), top + 1)
+    """The part of a picture of ``width`` x ``height`` that a crop by ``matrix`` shows, with a margin, in pixels."""
+    back = cv2.invertAffineTransform(matrix)
+    (x, y), (a, c), (b, d) = back[:, 2].tolist(), *(back[:, :2] * size).T.tolist()
+    margin = 2.0 / math.hypot(matrix[0, 0], matrix[1, 0]) + 2.0
+    low_x, high_x = x + min(a, 0) + min(b, 0) - margin, x + max(a, 0) + max(b, 0) + margin
+    low_y, high_y = y + min(c, 0) + min(d, 0) - margin, y + max(c, 0) + max(d, 0) + margin
+    left, top = min(max(math.floor(low_x), 0), width - 1), min(max(math.floor(low_y), 0), height - 1)
+    right, bottom = max(min(math.ceil(high_x), width), left + 1), max(min(math.ceil(high_y), height), top + 1)
     return left, top, right, bottom

@@ -27,7 +27,7 @@ class CutDetector:
         A blank frame, such as one of black, starts none, and leaves open whether the scene before it goes on.
         """
         now = thumbnail(image)
-        if float(now.std()) < FLAT:
+        if float(cv2.meanStdDev(now)[1].item()) < FLAT:
             self._blank = True
             return False
         before, blank = self._before, self._blank
@@ -57,7 +57,7 @@ def thumbnail(image: Image) -> Array:
 
 def different(before: Array, now: Array) -> bool:
     """Whether two thumbnails show different scenes: far apart and of another structure (a flash keeps its own)."""
-    return float(np.abs(now - before).mean()) >= DIFFERENT and unrelated(before, now)
+    return cv2.norm(now, before, cv2.NORM_L1) / now.size >= DIFFERENT and unrelated(before, now)
 
 
 def unrelated(before: Array, now: Array) -> bool:

@@ -38,6 +38,7 @@ class Follower:
         with inner_parts(model) as parts:
             mesh = parts.read("face_landmarks_detector.tflite")
             self._mesh = open_network(mesh, convolutions=True, threads=threads)
+        self._pixels = np.empty((1, SIDE, SIDE, 3), np.float32)
 
     def follow(self, image: Image, face: Face) -> Face | None:
         """``face`` in another picture (h w 3), RGB uint8: its landmarks and score; ``None`` where it is not there.
@@ -49,7 +50,8 @@ class Follower:
         crop = cv2.warpAffine(
             image, place, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
         )
-        points, presence = self._mesh(np.multiply(crop, 1 / 255, dtype=np.float32)[None])[:2]
+        np.multiply(crop, 1 / 255, out=self._pixels[0], dtype=np.float32)
+        points, presence = self._mesh(self._pixels)[:2]
         there = float(presence.item()) >= PRESENT  # NaN is no face either
         if not there or not np.isfinite(points).all():
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -194,17 +195,17 @@ def _motion(track: Track, box: Box, time: float) -> tuple[tuple[float, float], t
     if elapsed < MOMENT:
         return track.speed, (begun, before)
     (x0, y0), (x1, y1), most = centre(before), centre(box), FASTEST * _size(box)
-    speed = np.clip([(x1 - x0) / elapsed, (y1 - y0) / elapsed], -most, most).tolist()
-    return (0.5 * track.speed[0] + 0.5 * speed[0], 0.5 * track.speed[1] + 0.5 * speed[1]), None
+    right, down = (min(max(way / elapsed, -most), most) for way in (x1 - x0, y1 - y0))
+    return (0.5 * track.speed[0] + 0.5 * right, 0.5 * track.speed[1] + 0.5 * down), None
 
 
 def _distance(one: Box, other: Box) -> float:
     (x0, y0), (x1, y1) = centre(one), centre(other)
-    return float(np.hypot(x1 - x0, y1 - y0)) / max(_size(one), _size(other))
+    return math.hypot(x1 - x0, y1 - y0) / max(_size(one), _size(other))
 
 
 def _size(box: Box) -> float:
-    return max(float(np.sqrt(max(box[2] - box[0], 1e-3) * max(box[3] - box[1], 1e-3))), 1e-3)
+    return math.sqrt(max(box[2] - box[0], 1e-3) * max(box[3] - box[1], 1e-3))
 
 
 def _shifted(box: Box, right: float, down: float) -> Box:

@@ -10,7 +10,7 @@ Both smoothers answer the same three questions, so that the pipeline does not ca
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -53,7 +53,7 @@ class MovingAverage:
         recent.append(affect)
         if len(recent) == 1:
             return affect
-        return _from_vector(np.mean([_vector(reading) for reading in recent], axis=0), affect)
+        return _from_values([sum(values) / len(recent) for values in zip(*map(_values, recent), strict=True)], affect)
 
     def update_box(self, track_id: int, box: Box, time: float) -> Box:  # noqa: ARG002
         """``box`` unchanged: a moving average would let it trail behind the face."""
@@ -86,8 +86,8 @@ class Ema:
         """The running average of ``track_id``; probabilities sum to 1."""
         average = self._affects.get(track_id, time)
         fresh = average.value is None or self._alpha == 1.0
-        vector = average.blend(_vector(affect), self._alpha)
-        return affect if fresh else _from_vector(vector, affect)
+        vector = average.blend(np.array(_values(affect)), self._alpha)
+        return affect if fresh else _from_values(vector.tolist(), affect)
 
     def update_box(self, track_id: int, box: Box, time: float) -> Box:
         """The running average of the boxes of ``track_id``, in pixels."""
@@ -153,11 +153,11 @@ class _Tracks(Generic[T]):
         return len(self._states)
 
 
-def _vector(affect: Affect) -> np.ndarray:
-    return np.array((*affect.probabilities, affect.valence, affect.arousal), dtype=np.float64)
+def _values(affect: Affect) -> tuple[float, ...]:
+    return (*affect.probabilities, affect.valence, affect.arousal)
 
 
-def _from_vector(vector: np.ndarray, like: Affect) -> Affect:
-    probabilities = vector[:-2] / vector[:-2].sum()
-    valence, arousal = vector[-2:].tolist()
-    return Affect(tuple(probabilities.tolist()), valence, arousal, like.labels)
+def _from_values(values: Sequence[float], like: Affect) -> Affect:
+    *chances, valence, arousal = values
+    whole = sum(chances)
+    return Affect(tuple(chance / whole for chance in chances), valence, arousal, like.labels)

@@ -134,11 +134,12 @@ def _row(reading: Reading, objects: list[Row]) -> Row:
 def _affect(affect: Affect | None) -> Row | None:
     if affect is None:
         return None
+    confidence, valence, arousal = _rounded((affect.confidence, affect.valence, affect.arousal), 6)
     return {
         "emotion": affect.emotion,
-        "confidence": _round(affect.confidence, 6),
-        "valence": _round(affect.valence, 6),
-        "arousal": _round(affect.arousal, 6),
+        "confidence": confidence,
+        "valence": valence,
+        "arousal": arousal,
         "probabilities": dict(zip(affect.labels, _rounded(affect.probabilities, 6), strict=True)),
     }
 
@@ -152,10 +153,12 @@ def _box(box: Iterable[float]) -> list[float]:
 
 
 def _rounded(values: Iterable[float], digits: int) -> list[float]:
-    return [_round(value, digits) for value in values]
+    rounded = [round(float(value), digits) for value in values]
+    for value in rounded:
+        if not math.isfinite(value):
+            raise OutputError(f"reading {value!r} is not finite: expected a number, got {value}. Check the weights.")
+    return rounded
 
 
 def _round(value: float, digits: int) -> float:
-    if not math.isfinite(value):
-        raise OutputError(f"reading {value!r} is not finite: expected a number, got {value}. Check the weights.")
-    return round(float(value), digits)
+    return _rounded((value,), digits)[0]

@@ -88,9 +88,9 @@ class Pen:
         rows = self.image[top:bottom]
         first, last = round(left), int(right)
         rows[:, first : max(first, last)] = colour
-        if first <= last < rows.shape[1]:
-            share = right - last
-            rows[:, last] = rows[:, last] * (1 - share) + [channel * share for channel in colour]
+        if len(rows) and first <= last < rows.shape[1]:
+            edge, share = rows[:, last : last + 1], right - last
+            cv2.addWeighted(edge, 1 - share, _strip(bottom - top, colour)[: len(edge)], share, 0, edge)
 
     def column(self, x: float, bottom: float, width: float, height: float, colour: Colour) -> None:
         """A box that grows upwards from ``bottom``, at least one pixel high."""
@@ -142,6 +142,12 @@ def chip(image: Image, x: float, y: float, track_id: int, colour: Colour, unit: 
     cv2.circle(image, centre, round(CHIP * unit * 16), INK, -1, cv2.LINE_AA, 4)
     cv2.circle(image, centre, round(0.9 * CHIP * unit * 16), colour, -1, cv2.LINE_AA, 4)
     text.write(image, str(track_id), x, y, max(7, round(8.5 * unit)), INK, bold=True, align="centre")
+
+
+@lru_cache(maxsize=64)
+def _strip(height: int, colour: Colour) -> Image:
+    """One column of pixels (height 1 3) of a ``colour``."""
+    return np.full((height, 1, 3), colour, np.uint8)
 
 
 def _head(pen: Pen, track_id: int, affect: Affect, y: float, width: float, size: float) -> None:

@@ -239,8 +239,8 @@ WRITERS: dict[str, type[_TextWriter] | type[ParquetWriter]] = {
 }
 
 
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
+# json.dumps would make an encoder for every row
+_dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
 
 
 def _parquet_schema(labels: Sequence[str]) -> Any:
