@@ -27,7 +27,7 @@ from stemo.modes.benchmark.peers import child
 from stemo.modes.benchmark.run import card_figures, describe_machine, network_lines
 from stemo.modes.benchmark.stages import STAGES, WARM_UP, Clock, Timings
 from stemo.network.streaming import Observation
-from stemo.recognizer import Recognizer
+from stemo.recognizer import Recognizer, turn_threads
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_the_whole_way(
     shown = re.search(r"clip\.mp4 \(320x180\): ([\d.]+)$", card, re.MULTILINE)
     assert shown
     assert float(shown[1]) == round(figures["frames_per_second"], 1)
-    for load in ("1 face", "1 face in 4 frames at once", "6 faces"):
+    for load in ("1 face live", "1 face in 4 frames at once", "6 faces live"):
         assert f"onnx, {load}: " in card
     assert facts["peak_memory_mb"] > 100
     assert figures["batch"] == 4
@@ -112,7 +112,7 @@ class Copied:
     def __init__(self, engine: str) -> None:
         self.engine = engine
 
-    def stream(self, backend: str) -> Copied:
+    def stream(self, backend: str, threads: int | None = None) -> Copied:  # noqa: ARG002
         if backend == "int8":
             raise WeightsError("the twin is missing")
         if backend == "torch":
@@ -129,13 +129,20 @@ def test_loads_are_read_in_so_many_frames_at_once_of_so_many_faces() -> None:
             read.append([(len(faces), time) for faces, time in frames])
             return super().read_all(frames)
 
+        def stream(self, backend: str, threads: int | None = None) -> Copied:
+            given.append(threads)
+            return super().stream(backend, threads)
+
     read: list[list[tuple[int, float]]] = []
+    given: list[int | None] = []
     assert usual_loads(1) == [Load(1), Load(6)]
     times = network_times(cast(Recognizer, Noting("onnx")), [].append, usual_loads(3))
-    assert list(times["onnx"]) == ["1 face", "1 face in 3 frames at once", "6 faces"]
+    assert list(times["onnx"]) == ["1 face live", "1 face in 3 frames at once", "6 faces live"]
     assert read[0] == [(1, 0.0)]
     assert [group for group in read if len(group) == 3][1] == [(1, pytest.approx(time)) for time in (0.12, 0.16, 0.2)]
     assert read[-1][0][0] == 6
+    # live no stage works beside it
+    assert given[1:4] == [turn_threads(scene=False), None, turn_threads(scene=False)]
 
 
 def test_a_twin_is_missed_only_where_it_reads() -> None:
@@ -172,12 +179,12 @@ def test_the_machine_is_what_the_network_runs_on(backend: str, named: bool) -> N
 )
 def test_threads_are_those_of_what_runs_here(openvino: bool, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stemo.modes.benchmark.run.openvino_is_faster", lambda: openvino)
-    for module in ("stemo.processors", "stemo.network.engine", "stemo.modes.benchmark.run"):
+    for module in ("stemo.processors", "stemo.network.engine", "stemo.recognizer", "stemo.modes.benchmark.run"):
         monkeypatch.setattr(f"{module}.available_processors", lambda: 16)
     said = describe_machine(RecognitionSettings(device="cpu"), lambda _line: None)["threads"]
     assert said.startswith("16 processors for this process of ")
     assert named in said
-    assert said.endswith(", ONNX Runtime 8, decoder and encoder 4 each")
+    assert said.endswith(", ONNX Runtime 8 (4 live without objects), decoder and encoder 4 each")
 
 
 def test_the_pace_is_the_best_of_some_loops(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ class Sums:
 
     def __init__(self, points: Sequence[complex], goals: Sequence[complex]) -> None:
         self._points, self._goals = points, goals
-        self._squares = [(point * point.conjugate()).real for point in points]
+        self._squares = [point * point.conjugate() for point in points]
         self._products = [point.conjugate() * goal for point, goal in zip(points, goals, strict=True)]
 
     def similarity(self, weights: Sequence[float]) -> tuple[complex, complex]:
@@ -111,7 +111,7 @@ class Sums:
             sum(map(operator.mul, weights, values)) / whole
             for values in (self._points, self._goals, self._squares, self._products)
         )
-        spread = square - (centre * centre.conjugate()).real
+        spread = (square - centre * centre.conjugate()).real
         turn = (product - centre.conjugate() * goal) / max(spread, 1e-12)
         return turn, goal - turn * centre
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from stemo.records import Array
 
@@ -38,6 +39,7 @@ RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)
 # points that expressions hardly move: eye corners, nose, forehead, and the sides of the head
 RIGID = (33, 133, 362, 263, 168, 1, 2, 10, 234, 454)
 KEY_PLACES, RIGID_PLACES, EVERY = np.array(KEY_POINTS), np.array(RIGID), slice(None)
+Places = npt.NDArray[np.intp] | slice
 POSE_UNIT = 45.0  # degrees
 
 
@@ -58,7 +60,7 @@ def landmark_features(landmarks: Array, blendshapes: Array, pose: tuple[float, f
     return features
 
 
-def normalise(landmarks: Array, places: Array | slice = EVERY) -> Array:
+def normalise(landmarks: Array, places: Places = EVERY) -> Array:
     """Landmarks (478 3), those at ``places``, centred, upright and in units of the rigid points' size.
 
     That is their RMS distance from the middle between the eyes, where the centre is.

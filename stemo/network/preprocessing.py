@@ -88,7 +88,7 @@ class Preprocessing:
 
 
 def averaged(pictures: Tensor, size: int, mix: Mix, view: View = WHOLE) -> Tensor:
-    """(n h w i) -> float (n o size size): averages over areas of what ``mix`` (o i) makes of the channels, in a ``view``.
+    """(n h w i) -> float (n o size size), in a ``view``: averages over areas of what ``mix`` (o i) makes of channels.
 
     As ``F.interpolate(..., mode="area")`` of the part that is seen, but in a tenth of its time: along each side they
     are a product with a constant matrix, and with a small one, as all the side's blocks have the same.

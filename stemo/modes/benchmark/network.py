@@ -14,29 +14,31 @@ from stemo.modes.benchmark.output import Say
 from stemo.network.model import LANDMARK_FEATURES
 from stemo.network.preprocessing import PICTURE_SIZE
 from stemo.network.streaming import Observation, StreamReader
-from stemo.recognizer import Recognizer
+from stemo.recognizer import Recognizer, turn_threads
 
 WARM_UP, REPEATS = 10, 60
 FRAME = 0.04  # seconds from one frame to the next
 
 
 class Load(NamedTuple):
-    """What is read: so many ``faces``, each in so many ``frames`` at once."""
+    """What is read: so many ``faces``, each in so many ``frames`` at once; live is frame by frame."""
 
     faces: int
     frames: int = 1
 
     def __str__(self) -> str:
         faces = f"{self.faces} face{'s' if self.faces > 1 else ''}"
-        return faces if self.frames == 1 else f"{faces} in {self.frames} frames at once"
+        return f"{faces} live" if self.frames == 1 else f"{faces} in {self.frames} frames at once"
 
-
-ALONE = Load(1)
+    @property
+    def threads(self) -> int | None:
+        """Those of the network: live, where no stage works beside it, it has those that a stage gets in its turn."""
+        return turn_threads(scene=False) if self.frames == 1 else None
 
 
 def usual_loads(batch: int) -> list[Load]:
     """One face and six in one frame, as live, and one face in ``batch`` frames at once, as in files."""
-    return list(dict.fromkeys([ALONE, Load(1, batch), Load(6)]))
+    return list(dict.fromkeys([Load(1), Load(1, batch), Load(6)]))
 
 
 def network_times(recognizer: Recognizer, say: Say, loads: Sequence[Load]) -> dict[str, dict[str, float]]:
@@ -49,11 +51,11 @@ def network_times(recognizer: Recognizer, say: Say, loads: Sequence[Load]) -> di
     times = {}
     for backend in ("int8", "onnx", "torch"):
         try:
-            reader = recognizer.stream(backend)
+            readers = [recognizer.stream(backend, load.threads) for load in loads]
         except _hindrances(backend, recognizer) as error:
             say(f"{'network:':<14}{backend} is left out: {error}")
         else:
-            times[backend] = {str(load): _time(reader, load) for load in loads}
+            times[backend] = {str(load): _time(reader, load) for load, reader in zip(loads, readers, strict=True)}
     return times
 
 

@@ -19,7 +19,7 @@ from stemo.faces.inner_networks import openvino_is_faster
 from stemo.modes.benchmark.clips import named_clips, size_of
 from stemo.modes.benchmark.latency import time_latency
 from stemo.modes.benchmark.memory import peak_memory, told_mb
-from stemo.modes.benchmark.network import ALONE, network_times, usual_loads
+from stemo.modes.benchmark.network import network_times, usual_loads
 from stemo.modes.benchmark.output import Output, Say
 from stemo.modes.benchmark.pace import ADDITIONS, python_pace
 from stemo.modes.benchmark.stages import check_length, time_stages, time_whole
@@ -28,7 +28,7 @@ from stemo.network.checkpoint import given_or_shipped
 from stemo.network.engine import network_threads
 from stemo.network.exported import is_exported
 from stemo.processors import available_processors, codec_threads, share_processors
-from stemo.recognizer import Recognizer, choose_device
+from stemo.recognizer import Recognizer, choose_device, turn_threads
 from stemo.training.report.recording import SPEED, check_record, record_speed
 
 REPEATS = 3
@@ -82,7 +82,7 @@ def network_lines(measured: Mapping[str, Mapping[str, float]], used: str) -> Ite
     for backend, times in measured.items():
         shown = ", ".join(f"{load} {ms:.2f} ms" for load, ms in times.items())
         yield f"{'network:':<14}{backend}: {shown} (new frame, median)"
-    fastest = min(measured, key=lambda backend: measured[backend][str(ALONE)], default=used)
+    fastest = min(measured, key=lambda backend: next(iter(measured[backend].values())), default=used)
     if used in measured and fastest != used:
         faster = f"but {fastest} was faster for one face in this run: --backend {fastest}"
         yield f"{'network:':<14}{used} reads here, {faster}"
@@ -150,7 +150,8 @@ def machine(device: torch.device) -> dict[str, str]:
 
 def _threads() -> str:
     single = "OpenCV, torch, LiteRT and OpenVINO" if openvino_is_faster() else "OpenCV, torch and LiteRT"
-    return f"{single} 1 each, ONNX Runtime {network_threads()}, decoder and encoder {codec_threads()} each"
+    live = f"{turn_threads(scene=False)} live without objects"
+    return f"{single} 1 each, ONNX Runtime {network_threads()} ({live}), decoder and encoder {codec_threads()} each"
 
 
 def _processor() -> str:
