@@ -92,6 +92,7 @@ def test_an_mp4_without_its_index(tmp_path: Path) -> None:
         open_source(cut(tmp_path / "a.mp4", 0.6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fraction", [0.4, 0.7, 0.98])
 def test_a_cut_mp4_gives_what_decodes_and_then_says_so(tmp_path: Path, fraction: float) -> None:
     make_video(tmp_path / "a.mp4", frames=100, width=320, height=240, options=FASTSTART, audio=True)

@@ -91,6 +91,7 @@ def test_closing_wakes_a_reader_that_waits() -> None:
     assert frames in ([], [0])
 
 
+@pytest.mark.slow
 def test_a_paced_file_gives_the_frames_of_the_plain_one(tmp_path: Path) -> None:
     """A reader quick enough gets every frame, with the same time and picture as when read as a file."""
     make_video(tmp_path / "a.mp4", frames=10, fps=10)

@@ -162,6 +162,7 @@ FORMS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "codec", "between"), FORMS)
 @pytest.mark.parametrize(("start", "end"), [(1.0, 2.0), (0.96, None), (None, 0.5), (3.9, None), (1.37, 1.45)])
 def test_a_range_holds_exactly_its_frames(
@@ -216,6 +217,7 @@ def test_the_cover_art_of_a_song_is_no_video(tmp_path: Path) -> None:
         open_source(tmp_path / "a.aac")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLIPS)
 def test_real_clips_agree_with_an_independent_reading(shared: Path, name: str) -> None:
     path = shared / "videos" / name

@@ -161,6 +161,7 @@ def test_an_unknown_config_key_gets_a_did_you_mean(shell: Shell, clip: Path) -> 
     assert "Did you mean faces?" in shell.refuse_video(clip, "--config", config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "part"),
     [
@@ -190,6 +191,7 @@ def test_demo_says_where_it_cannot_write(shell: Shell) -> None:
     assert "'taken'" in shell.refuse("--demo", "--output", "taken")
 
 
+@pytest.mark.slow
 def test_summary_prints_the_table_and_writes_weights_once(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--weights", "new.safetensors"]) == 0
     text = capsys.readouterr().out

@@ -48,6 +48,7 @@ def size(face: Face) -> float:
     return face.box[2] - face.box[0]
 
 
+@pytest.mark.slow
 def test_it_reads_as_mediapipe_does(follower: Follower, describer: Describer, picture: Image, face: Face) -> None:
     followed = follower.follow(picture, replace(face, score=0.7))
     assert followed is not None

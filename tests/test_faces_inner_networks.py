@@ -40,6 +40,7 @@ def picture(photo: Image) -> Image:
     return np.ascontiguousarray(photo[40:440, 800:1200])
 
 
+@pytest.mark.slow
 @needs_openvino
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_openvino_says_what_litert_says(name: str, picture: Image) -> None:
@@ -65,6 +66,7 @@ def test_what_openvino_said_stays(picture: Image) -> None:
         np.testing.assert_array_equal(said, expected)
 
 
+@pytest.mark.slow
 @needs_openvino
 @pytest.mark.parametrize("threads", [1, 2])
 def test_openvino_repeats_itself_to_the_bit(picture: Image, threads: int) -> None:

@@ -61,6 +61,7 @@ def test_synchronous_mode_shows_every_kth_result_until_replaced() -> None:
     assert labels == ["0", "0", "0", "3", "3", "3", "6"]
 
 
+@pytest.mark.slow
 def test_the_model_rests_in_proportion_to_its_work() -> None:
     class Slow:
         def __init__(self) -> None:

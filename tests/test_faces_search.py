@@ -129,6 +129,7 @@ def run(rate: float, seconds: float, scene: Callable[[float], Scene]) -> list[tu
 # --- somebody is away for less than a second ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [15, 25, 60])
 @pytest.mark.parametrize("away", [0.4, 0.6, 0.9])
 @pytest.mark.parametrize("left", [1.0, 1.9, 2.6])  # before, beside and after a survey
@@ -142,6 +143,7 @@ def test_who_is_hidden_for_less_than_a_second_is_found_again(rate: float, away: 
     assert all("green" in ids for time, ids in seen if time >= left + away + 0.1 or time < left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [15, 25, 60])
 def test_who_leaves_at_an_edge_and_returns_there_keeps_the_id(rate: float) -> None:
     def scene(time: float) -> Scene:
@@ -155,6 +157,7 @@ def test_who_leaves_at_an_edge_and_returns_there_keeps_the_id(rate: float) -> No
     assert all("red" in ids for time, ids in seen if time > 2.35)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [15, 25, 60])
 @pytest.mark.parametrize("speed", [60.0, 100.0, 180.0])  # pixels a second
 def test_two_who_cross_keep_their_ids(rate: float, speed: float) -> None:
@@ -168,6 +171,7 @@ def test_two_who_cross_keep_their_ids(rate: float, speed: float) -> None:
     assert all(len(ids) == 2 for time, ids in seen if abs(time - seconds / 2) > 1.2 * SIZE / speed / 2 + 0.15)
 
 
+@pytest.mark.slow
 def test_the_search_for_who_is_gone_ends_with_the_id() -> None:
     with search() as one:
         for step in range(25 * 20):
@@ -183,6 +187,7 @@ def test_the_search_for_who_is_gone_ends_with_the_id() -> None:
         assert one.surveyor.calls <= 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [30, 58, 62, 65, 68])
 def test_another_goes_on_with_the_search(split: int) -> None:
     def scene(step: int) -> Scene:
@@ -202,6 +207,7 @@ def test_another_goes_on_with_the_search(split: int) -> None:
 # --- somebody comes ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [5, 15, 25])
 def test_a_newcomer_who_moves_is_found_beside_a_followed_face(rate: float) -> None:
     def scene(time: float) -> Scene:

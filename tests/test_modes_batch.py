@@ -20,6 +20,8 @@ from stemo.modes.batch.inputs import find_batch
 from stemo.modes.batch.run import run_batch
 from stemo.records import Frame
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def room(tmp_path: Path, fresh_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Room:

@@ -41,6 +41,7 @@ def put_back(room: Room, left: Path) -> None:
     left.rename(room.folder / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resume", [False, True])
 def test_killed_between_two_files_a_video_is_read_again(room: Room, resume: bool) -> None:
     left = kills(room, lambda: room.run(no_video=False, resume=resume))
@@ -53,6 +54,7 @@ def test_killed_between_two_files_a_video_is_read_again(room: Room, resume: bool
         assert (data(room), room.files) == (whole, names)
 
 
+@pytest.mark.slow
 def test_killed_between_two_files_that_replace_others_no_mixture_counts_as_finished(room: Room) -> None:
     assert room.run() == 0
     old = data(room)

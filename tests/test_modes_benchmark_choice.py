@@ -66,6 +66,7 @@ def test_a_clip_is_never_replaced_by_its_figures(
     assert room.clip.read_bytes() == video
 
 
+@pytest.mark.slow
 def test_a_file_is_replaced_only_when_asked(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
     kept = room.folder / "facts.json"
     kept.write_text("mine")
@@ -136,6 +137,7 @@ def test_clips_of_one_name_are_refused(room: Room, capsys: pytest.CaptureFixture
 # --- which frames are measured ---
 
 
+@pytest.mark.slow
 def test_only_frames_from_start_to_end_are_measured(room: Room) -> None:
     assert room.benchmark("--start", "0.2", "--end", "1.4") == 0
     rounds = 4  # stage by stage, and three times whole; then once live, where frames may be dropped

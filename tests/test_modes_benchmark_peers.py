@@ -118,6 +118,7 @@ def test_faces_are_read_as_they_are(place: Path, tmp_path: Path) -> None:
     assert tool_of(place).guess(tmp_path / "faces.npz") == ["sad", "happy"]
 
 
+@pytest.mark.slow
 def test_a_tool_that_fails_is_marked_and_left_out(place: Path, tmp_path: Path) -> None:
     make_video(tmp_path / "clip.mp4", frames=3)
     broken = tool_of(make_place(tmp_path / "broken", "raise OSError('weights are\\nmissing')"))

@@ -115,6 +115,7 @@ def test_missing_and_further_weights_are_told(tampered: Path) -> None:
     assert tiny.startswith("warn"), "--video does without"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("able", "state"), [(True, "fail"), (False, "ok")])
 def test_a_changed_twin_is_told_and_fails_where_it_is_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: bool, state: str

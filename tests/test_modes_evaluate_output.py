@@ -19,6 +19,7 @@ def metrics(folder: Path, facts: object = FIGURES) -> None:
     (folder / METRICS).write_text(json.dumps(facts), encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["run.png", "groups.png", "confusion.png", "sample.png", METRICS, PAGE])
 def test_files_of_no_report_are_refused_before_the_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str

@@ -125,6 +125,7 @@ def test_what_cannot_be_explained_is_said_and_leaves_nothing(
     assert photo.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_existing_outputs_and_missing_weights_are_refused(
     photo: Path, folder: Path, settings: RecognitionSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:

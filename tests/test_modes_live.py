@@ -296,6 +296,7 @@ letting_go.start()
 """
 
 
+@pytest.mark.slow
 def test_a_program_ends_after_a_read_that_it_did_not_wait_for() -> None:
     code = STUCK.format(tests=str(Path(__file__).parent))
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -162,6 +162,7 @@ def test_an_existing_output_is_replaced_only_when_told_and_only_if_prepared(
     assert not [path for path in tmp_path.iterdir() if path.suffix in (".part", ".old")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kept", "first"),
     [

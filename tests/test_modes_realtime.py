@@ -197,6 +197,7 @@ def test_q_in_the_window_ends_it(tmp_path: Path, weights: Path, long_clip: Path,
     assert 10 <= len(assert_whole(base, record)) < LONG
 
 
+@pytest.mark.slow
 def test_without_a_display_there_is_one_line_and_no_crash() -> None:
     process = start()
     said, complained = process.communicate(timeout=120)

@@ -24,6 +24,8 @@ from resuming import (
 
 from stemo.cli import main
 
+pytestmark = pytest.mark.slow
+
 # --- killed ---
 
 
@@ -51,7 +53,6 @@ def test_killed_at_any_moment_the_data_are_the_same(folder: Path, capsys: pytest
     assert begun == {0, EVERY, 2 * EVERY, 3 * EVERY}
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_the_video_is_complete(whole: Path) -> None:
     left = take_moments()
     assert len(left) > 60

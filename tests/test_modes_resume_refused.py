@@ -15,6 +15,7 @@ from stemo.cli import main
 from stemo.records import Frame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -120,6 +121,7 @@ def harm(request: pytest.FixtureRequest) -> Callable[[Path], None]:
     return request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "begins"),
     [
@@ -148,6 +150,7 @@ def test_a_damaged_checkpoint_falls_back(
     assert_same(interrupted, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "begins"), [("video-00000016.mp4", 16), ("video-00000008.mp4", 0)])
 def test_a_missing_piece_of_the_video_falls_back(
     whole: Path, interrupted: Path, capsys: pytest.CaptureFixture[str], name: str, begins: int

@@ -12,6 +12,7 @@ from stemo.network.int8 import FACTS
 from stemo.recognizer import Recognizer
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_shipped_weights_does_not_name_a_twin_that_it_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,7 @@ def test_a_cache_that_cannot_be_made_is_one_line(here: Path) -> None:
         landmark_cache([draw("Happy", np.random.default_rng(0))], here / "cache", "train")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"epochs": 1, "clip_epochs": 1}, {"architecture": "resnet_se"}])
 def test_a_training_that_diverges_is_one_line_and_leaves_no_weights(
     capsys: pytest.CaptureFixture[str], changes: dict[str, Any]

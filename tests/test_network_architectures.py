@@ -23,6 +23,7 @@ def fresh(architecture: str, size: str, classes: int = 7) -> FaceNetwork:
     return build(architecture, size, classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "size"), KINDS)
 def test_every_parameter_gets_a_gradient(architecture: str, size: str) -> None:
     network = fresh(architecture, size, 5).train()
@@ -46,6 +47,7 @@ def test_sizes_are_what_they_are_said_to_be(kind: tuple[str, str], millions: flo
     assert sum(p.numel() for p in fresh(*kind).parameters()) / 1e6 == pytest.approx(millions, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "size"), KINDS)
 def test_saved_weights_read_the_same_stream(tmp_path: Path, architecture: str, size: str) -> None:
     network, described = fresh(architecture, size), describe(architecture, size)

@@ -41,6 +41,7 @@ def test_tampered_weights_are_refused(saved: Path) -> None:
         load_weights(saved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

@@ -31,6 +31,7 @@ def awake(classes: int, seed: int, size: str = "base") -> Network:
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "faces", "size"), [(7, 1, "base"), (7, 3, "base"), (5, 2, "base"), (7, 1, "small"), (7, 2, "tiny")]
 )
@@ -50,6 +51,7 @@ def test_onnx_reads_like_torch(classes: int, faces: int, size: str) -> None:
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_parameter_reaches_the_graphs() -> None:
     network = awake(7, 0)
     pictures, landmarks = torch.randn(1, 1, 128, 128), torch.randn(1, 205)
@@ -76,6 +78,7 @@ def test_auto_takes_onnx_on_a_processor_and_torch_elsewhere() -> None:
     assert isinstance(make_engine(network, Preprocessing(), CPU, "torch"), TorchEngine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["stemo", "resnet_se"])
 def test_half_precision_reads_nearly_the_same_and_hands_on_full_precision(architecture: str) -> None:
     weights = {"stemo": SHIPPED, "resnet_se": SHIPPED.with_name("resnet_se.safetensors")}[architecture]

@@ -55,6 +55,7 @@ def test_predictions_have_their_shapes_and_ranges(network: Network) -> None:
     torch.testing.assert_close(prediction.frame_weights.sum(-1), torch.ones(2))
 
 
+@pytest.mark.slow
 def test_every_parameter_gets_a_gradient() -> None:
     torch.manual_seed(0)
     network = Network().train()

@@ -109,6 +109,7 @@ def test_clips_of_any_frames(network: Network) -> None:
         torch.testing.assert_close(one.arousal, other.arousal, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "size", "kinds"),
     [

@@ -45,8 +45,8 @@ def values(reader: StreamReader, faces: list[Observation], time: float) -> list[
     return [torch.tensor([*probabilities, v, a]) for probabilities, v, a in reader.read(faces, time)]
 
 
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
-@pytest.mark.parametrize("step", [1 / 60, 1 / 15, 0.037])
+@pytest.mark.parametrize("backend", [pytest.param("torch", marks=pytest.mark.slow), "onnx"])
+@pytest.mark.parametrize("step", [pytest.param(1 / 60, marks=pytest.mark.slow), 1 / 15, 0.037])
 def test_streaming_equals_the_whole_clip(network: Network, step: float, backend: str) -> None:
     reader = StreamReader(network, Preprocessing(), torch.device("cpu"), backend)
     seen = [observation(seed) for seed in range(24)]
@@ -175,6 +175,7 @@ def test_a_buffer_goes_on_where_another_stood() -> None:
     assert torch.equal(other.clip().average, buffer.clip().average)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_face_that_begins_is_read_as_a_still_in_all_views(network: Network, place: int) -> None:
     time, seen = place / BUFFER_FPS, observation(4)
@@ -205,6 +206,7 @@ def test_the_buffer_forgets_only_what_it_no_longer_needs(steps: list[float]) -> 
     assert len(buffer.items) <= 1 + len([t for t in times if t > time - 16 / BUFFER_FPS]) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
 def test_frames_in_a_row_are_read_as_each_by_itself(network: Network, backend: str) -> None:
     """Faces come, cross a long gap and go; what is left in the buffers is the same as well."""

@@ -110,6 +110,7 @@ def audio_of(path: Path) -> list[tuple[str, int]]:
 both = pytest.mark.parametrize("pieced", [False, True], ids=["one", "pieces"])
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     ("rate", "nearest"), [(11_024, 11_025), (5_512, 7_350), (176_400, 96_000), (192_000, 96_000), (22_050, 22_050)]
@@ -141,6 +142,7 @@ def test_damaged_sound_is_left_out_and_the_rest_stays_in_step(
     assert sound_times(output)[-1] == pytest.approx(2.0, abs=0.05)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     ("codec", "form", "kept"), [("aac", "mpegts", "aac"), ("ac3", "mpegts", "ac3"), ("mp2", "vob", "aac")]

@@ -141,6 +141,7 @@ def plain(readings: list[Reading]) -> list[Any]:
     return said
 
 
+@pytest.mark.slow
 def test_pictures_in_a_row_are_read_as_each_by_itself(
     recognizer: Counted, pictures: list[Image], fresh_weights: Path
 ) -> None:
@@ -175,6 +176,7 @@ def test_a_real_clip_is_read_the_same_to_the_bit_overlapped_or_not(shared: Path)
         assert one == other
 
 
+@pytest.mark.slow
 def test_closing_frees_and_a_later_picture_begins_anew(recognizer: Counted, pictures: list[Image]) -> None:
     recognizer.close()
     before = plain(recognizer.image(pictures[0]))
@@ -185,6 +187,7 @@ def test_closing_frees_and_a_later_picture_begins_anew(recognizer: Counted, pict
     assert (recognizer.analyzers, recognizer.closed) == (2, 1)
 
 
+@pytest.mark.slow
 def test_threads_take_turns(recognizer: Counted, pictures: list[Image]) -> None:
     said: dict[int, list[Any]] = {}
 

@@ -124,6 +124,7 @@ def goes_on(make: Callable[[], Any], answer: Callable[[Any, int, int], Any], see
         assert answer(one, seed, step) == answer(other, seed, step), step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=6, deadline=None)
 @given(seed=seeds, split=st.integers(0, 30))
@@ -147,6 +148,7 @@ def test_a_state_is_not_changed_by_what_comes_after() -> None:
         assert repr(packed(state)) == before
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=seeds, split=st.integers(0, 40))
 def test_a_clip_goes_on_as_it_would_have(seed: int, split: int) -> None:
@@ -174,6 +176,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(plain)
 def test_plain_values_come_back_as_they_were(value: Any) -> None:

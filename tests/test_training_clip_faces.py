@@ -64,6 +64,7 @@ def test_labelled_videos(tmp_path: Path, man: Image) -> None:
         assert np.mean((crop[..., 0] > crop[..., 2].astype(int) + 20) & (crop[..., 0] > 80)) > 0.5
 
 
+@pytest.mark.slow
 def test_a_damaged_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "happy").mkdir()
     (tmp_path / "happy" / "talk.mp4").write_bytes(b"not a video at all" * 100)
@@ -111,6 +112,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_clips_of_a_test_split_are_not_decoded_for_training(tmp_path: Path) -> None:
     for number in range(20):
         made_data.picture(tmp_path / "frames" / f"{number:03d}" / "0.png", seed=number)

@@ -91,6 +91,7 @@ def test_the_program_trains_on_two_processes_and_writes_once(tmp_path: Path) -> 
     assert load_weights(tmp_path / "runs" / "tiny" / "stemo_tiny.safetensors")[1].trained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_processes_part_after_the_spatial_stage(tmp_path: Path, rank: int) -> None:
     """The first one's norms would wait for the others, which are gone."""

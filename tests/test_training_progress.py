@@ -59,6 +59,7 @@ def joint(checkpoint: Path, epochs: int, **changes: Any) -> ListBoard:
 STAGES = pytest.mark.parametrize("stage", [spatial, clip, joint])
 
 
+@pytest.mark.slow
 @STAGES
 def test_early_stopping_after_as_many_epochs_without_gain_and_for_good(tmp_path: Path, stage: Stage) -> None:
     # nothing is learnt: the first epoch gains on nothing at all, and the joint stage came with its accuracy
@@ -73,6 +74,7 @@ def test_early_stopping_after_as_many_epochs_without_gain_and_for_good(tmp_path:
     assert epochs_done(state) == done + 1
 
 
+@pytest.mark.slow
 @STAGES
 def test_a_learning_rate_far_too_large_is_one_line_and_leaves_no_checkpoint(tmp_path: Path, stage: Stage) -> None:
     with pytest.raises(ConfigError, match=rf"^training diverged at epoch 1 of stage {stage.__name__}: [^\n]*lower lr"):
@@ -81,6 +83,7 @@ def test_a_learning_rate_far_too_large_is_one_line_and_leaves_no_checkpoint(tmp_
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @STAGES
 def test_every_stage_follows_schedule_and_optimiser(tmp_path: Path, stage: Stage) -> None:
     board = stage(tmp_path / "state", 4, lr=1e-4, schedule="step", optimiser="sgd", warmup=0.0)
@@ -93,6 +96,7 @@ def test_every_stage_follows_schedule_and_optimiser(tmp_path: Path, stage: Stage
         stage(tmp_path / "other", 1, optimiser="adam")
 
 
+@pytest.mark.slow
 @STAGES
 def test_a_plateau_is_gone_on_with_and_a_state_of_before_has_none(tmp_path: Path, stage: Stage) -> None:
     state = tmp_path / "state"
@@ -105,6 +109,7 @@ def test_a_plateau_is_gone_on_with_and_a_state_of_before_has_none(tmp_path: Path
     assert read_facts(state)["schedule"]["waited"] == 0
 
 
+@pytest.mark.slow
 @STAGES
 def test_training_and_validation_are_both_shown(tmp_path: Path, stage: Stage) -> None:
     board = stage(tmp_path / "state", 1)

@@ -114,6 +114,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ODD)
 def test_odd_sets_of_faces(case: str) -> None:
     findings = Findings(made_evaluation(*ODD[case], groups={"only": ["x"] * len(ODD[case][0])}))
@@ -149,6 +150,7 @@ def test_crops_and_end_to_end_stand_side_by_side() -> None:
     assert "end-to-end" not in Page(text_of(Findings(evaluation))).ids
 
 
+@pytest.mark.slow
 def test_other_classes_than_stemos_own() -> None:
     evaluation = made_evaluation([0, 1, 2, 0], [0, 1, 1, 2], labels=("calm", "bored", "<keen>"))
     assert "<keen>" in Page(text_of(Findings(evaluation))).words

@@ -62,6 +62,7 @@ def test_the_interval_of_f1_is_that_of_the_overlap() -> None:
     assert figures.f1_interval == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
 
 
+@pytest.mark.slow
 def test_class_figures_are_those_of_scikit_learn() -> None:
     from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
 

@@ -74,6 +74,7 @@ def joint_epoch(checkpoint: Path, board: ListBoard) -> None:
     train_joint(Network(size="tiny"), stills, unknown(stills), lambda _: read, joint, checkpoint, board, CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [spatial_epoch, clip_epoch, joint_epoch])
 def test_an_epoch_is_kept_where_its_curves_are_refused(
     tmp_path: Path, epoch: Callable[[Path, ListBoard], None]
@@ -103,6 +104,7 @@ class Shelf:
         self._held -= 1
 
 
+@pytest.mark.slow
 def test_a_run_never_holds_all_its_pictures(tmp_path: Path) -> None:
     shelf = Shelf()
     train, valid = ([shelf.put(still) for still in made_stills(count, count)] for count in (14, 7))
@@ -116,6 +118,7 @@ def test_a_run_never_holds_all_its_pictures(tmp_path: Path) -> None:
     assert 1 <= shelf.most <= 4  # what loops still know of their last turn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", ["", "Sad"])
 def test_classes_that_nothing_is_chosen_by_are_said(tmp_path: Path, hidden: str) -> None:
     data = made_data.image_folder(tmp_path / "faces", THREE, splits=("train", "val"))
@@ -128,6 +131,7 @@ def test_classes_that_nothing_is_chosen_by_are_said(tmp_path: Path, hidden: str)
     assert lines == ([f"no stills to choose by: {hidden}; how well these are read will not be known"] if hidden else [])
 
 
+@pytest.mark.slow
 def test_rarer_classes_gain_more_by_the_adjustment_whatever_their_order(tmp_path: Path) -> None:
     data = made_data.image_folder(tmp_path / "faces", THREE, count=1, splits=("val",))
     for label, count in zip(THREE, (2, 5, 1), strict=True):

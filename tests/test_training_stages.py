@@ -85,6 +85,7 @@ def test_the_spatial_stage_learns(tmp_path: Path) -> None:
     assert all(np.isfinite(value) for value in board.scalars.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
 def test_resume_continues_bit_for_bit(tmp_path: Path, schedule: str) -> None:
     stills, valid = made_stills(28), made_stills(14, 5)

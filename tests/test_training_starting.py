@@ -46,6 +46,7 @@ def started(source: Path, architecture: str, labels: tuple[str, ...]) -> tuple[d
     return network.state_dict(), begun, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", LAYERS)
 def test_rows_follow_the_names_of_the_categories(tmp_path: Path, architecture: str) -> None:
     source, given = saved(tmp_path, architecture)

@@ -146,6 +146,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stemo.capture.camera.RETRY", 0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_impatient")
 def test_a_camera_that_stalls_then_returns_goes_on_until_it_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", lambda _index: Gaps([0, 1, None, None, None, 2, None, 3]))
@@ -180,6 +181,7 @@ class InStep(Gaps):
         return super().read()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_impatient")
 def test_a_camera_that_stalls_and_then_vanishes_leaves_whole_files_and_exit_code_3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
