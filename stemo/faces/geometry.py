@@ -37,8 +37,8 @@ FEATURE_SIZE = 3 * len(KEY_POINTS) + BLENDSHAPES + 3
 
 RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)
 # points that expressions hardly move: eye corners, nose, forehead, and the sides of the head
-RIGID = (33, 133, 362, 263, 168, 1, 2, 10, 234, 454)
-KEY_PLACES, RIGID_PLACES, EVERY = np.array(KEY_POINTS), np.array(RIGID), slice(None)
+RIGID = np.array([33, 133, 362, 263, 168, 1, 2, 10, 234, 454])
+KEY_PLACES, EVERY = np.array(KEY_POINTS), slice(None)
 Places = npt.NDArray[np.intp] | slice
 POSE_UNIT = 45.0  # degrees
 
@@ -68,7 +68,7 @@ def normalise(landmarks: Array, places: Places = EVERY) -> Array:
     right, left = eye_centres(landmarks)
     middle = (right + left) / 2
     # the size is taken in three dimensions: turning the head does not shorten it
-    away = landmarks[RIGID_PLACES] - middle
+    away = landmarks[RIGID] - middle
     size = math.sqrt(float(np.vdot(away, away)) / len(away))
     upright = (landmarks[places] - middle) @ _turn(right, left).T
     return (upright / max(size, 1e-6)).astype(np.float32)
