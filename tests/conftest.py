@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -33,6 +35,24 @@ def wait_until(true: Callable[[], bool], what: str, limit: float = 120) -> None:
         if time.monotonic() > end:
             pytest.fail(f"waited {limit:g} s in vain: {what}")
         time.sleep(0.01)
+
+
+@contextmanager
+def running(command: Sequence[str | Path], folder: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A program at work in ``folder``, in this environment or else the test's own; killed where the test ends first."""
+    with subprocess.Popen(
+        list(command),
+        cwd=folder,
+        env=environment or None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture

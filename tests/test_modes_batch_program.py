@@ -16,7 +16,7 @@ from pathlib import Path
 
 import av
 import pytest
-from conftest import ROOT, wait_until
+from conftest import ROOT, running, wait_until
 from fakes import make_video
 
 pytestmark = pytest.mark.slow
@@ -28,19 +28,8 @@ LONG = 3_600  # frames: many seconds of work, so that there is time to kill it
 def program(folder: Path, *flags: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """The program at work in ``folder``; it is killed where the test ends before it."""
     command = [sys.executable, str(ROOT / "main.py"), *map(str, flags)]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
+    with running(command, folder, **{**os.environ, **environment}) as process:
+        yield process
 
 
 def run(folder: Path, *flags: str | Path, **environment: str) -> tuple[int, str, str]:

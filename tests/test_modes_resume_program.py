@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import pytest
-from conftest import ROOT
+from conftest import ROOT, running
 
 pytestmark = pytest.mark.slow
 EVERY = 64
@@ -26,17 +28,20 @@ raise SystemExit(main(sys.argv[1:]))
 """
 
 
-def start(folder: Path, clip: Path, weights: Path, *flags: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def program(folder: Path, clip: Path, weights: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-c", PROGRAM, "--video", str(clip), "--output", "out.mp4", "--weights", str(weights)]
     command += ["--device", "cpu", "--format", "json,jsonl,csv,parquet", *flags]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with running(command, folder) as process:
+        yield process
 
 
-def finish(process: subprocess.Popen[bytes]) -> str:
-    said, error = process.communicate(timeout=120)
+def finish(folder: Path, clip: Path, weights: Path, *flags: str) -> str:
+    with program(folder, clip, weights, *flags) as process:
+        said, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
-    return said.decode()
+    return said
 
 
 def data(folder: Path) -> dict[str, bytes]:
@@ -58,19 +63,19 @@ def test_killed_again_and_again_all_is_as_if_it_had_not_been(
     shared: Path, tmp_path: Path, fresh_weights: Path, name: str
 ) -> None:
     clip = shared / "videos" / name
-    whole = finish(start(tmp_path / "whole", clip, fresh_weights))
+    whole = finish(tmp_path / "whole", clip, fresh_weights)
     seconds = float(whole.split(" faces in ")[1].split(" s ")[0])
     chance = random.Random(name)
     for _ in range(3):
-        running = start(tmp_path / "out", clip, fresh_weights, "--resume")
-        journal = tmp_path / "out" / ".out.mp4.resume" / "rows.jsonl"
-        before = journal.stat().st_mtime_ns if journal.exists() else 0
-        while running.poll() is None and not (journal.exists() and journal.stat().st_mtime_ns > before):
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0.2, 0.5) * seconds)
-        running.send_signal(signal.SIGKILL)
-        running.communicate()
-    finish(start(tmp_path / "out", clip, fresh_weights, "--resume"))
+        with program(tmp_path / "out", clip, fresh_weights, "--resume") as process:
+            journal = tmp_path / "out" / ".out.mp4.resume" / "rows.jsonl"
+            before = journal.stat().st_mtime_ns if journal.exists() else 0
+            while process.poll() is None and not (journal.exists() and journal.stat().st_mtime_ns > before):
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0.2, 0.5) * seconds)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+    finish(tmp_path / "out", clip, fresh_weights, "--resume")
     assert data(tmp_path / "out") == data(tmp_path / "whole")
     assert times(tmp_path / "out" / "out.mp4") == times(tmp_path / "whole" / "out.mp4")
     assert times(tmp_path / "out" / "out.mp4") == pytest.approx(times(clip), abs=1e-3)
@@ -78,4 +83,4 @@ def test_killed_again_and_again_all_is_as_if_it_had_not_been(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         path.name for path in (tmp_path / "whole").iterdir()
     )
-    assert "is finished" in finish(start(tmp_path / "out", clip, fresh_weights, "--resume"))
+    assert "is finished" in finish(tmp_path / "out", clip, fresh_weights, "--resume")

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
 import pytest
-from conftest import ROOT, wait_until
+from conftest import ROOT, running, wait_until
 from fakes import make_video
 
 pytestmark = pytest.mark.slow
@@ -67,23 +68,24 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def start(folder: Path, clip: Path, weights: Path, *, rows: bool = True) -> subprocess.Popen[bytes]:
+@contextmanager
+def program(folder: Path, clip: Path, weights: Path, *, rows: bool = True) -> Iterator[subprocess.Popen[str]]:
     """The program at work in ``folder``, once it has written ``rows``, or else opened the file for them."""
     command = [sys.executable, str(ROOT / "main.py"), "--video", str(clip)]
-    command += ["--output", "out.mp4", "--format", "jsonl"]
-    process = subprocess.Popen([*command, "--weights", str(weights)], cwd=folder, stderr=subprocess.PIPE)
+    command += ["--output", "out.mp4", "--format", "jsonl", "--weights", str(weights)]
     part = folder / "out_results.jsonl.part"
-    wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size >= rows), "its rows")
-    return process
+    with running(command, folder) as process:
+        wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size >= rows), "its rows")
+        yield process
 
 
 @pytest.mark.usefixtures("_usual_ctrl_c")
 def test_ctrl_c_before_the_first_row_leaves_nothing(tmp_path: Path, fresh_weights: Path, long_clip: Path) -> None:
-    process = start(tmp_path, long_clip, fresh_weights, rows=False)  # its models are not loaded yet
-    process.send_signal(signal.SIGINT)
-    _, complained = process.communicate(timeout=60)
+    with program(tmp_path, long_clip, fresh_weights, rows=False) as process:  # its models are not loaded yet
+        process.send_signal(signal.SIGINT)
+        _, complained = process.communicate(timeout=60)
     assert process.returncode == 130, complained
-    assert complained == b"interrupted: what was computed has been kept.\n"
+    assert complained == "interrupted: what was computed has been kept.\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,12 +94,12 @@ def test_ctrl_c_before_the_first_row_leaves_nothing(tmp_path: Path, fresh_weight
 def test_ctrl_c_again_and_again_leaves_whole_files_or_parts(
     tmp_path: Path, fresh_weights: Path, long_clip: Path, rows: bool
 ) -> None:
-    process = start(tmp_path, long_clip, fresh_weights, rows=rows)
-    while process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.05)
-    _, complained = process.communicate(timeout=60)
+    with program(tmp_path, long_clip, fresh_weights, rows=rows) as process:
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        _, complained = process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT), complained
     results, meta, video = (tmp_path / f"out{end}" for end in ("_results.jsonl", "_meta.json", ".mp4"))
     if results.exists():
@@ -115,12 +117,12 @@ def test_ctrl_c_again_and_again_leaves_whole_files_or_parts(
 def test_ctrl_c_at_any_moment_of_a_video_leaves_whole_files(
     tmp_path: Path, fresh_weights: Path, long_clip: Path, delay: float
 ) -> None:
-    process = start(tmp_path, long_clip, fresh_weights)
-    time.sleep(delay)
-    process.send_signal(signal.SIGINT)
-    _, complained = process.communicate(timeout=60)
+    with program(tmp_path, long_clip, fresh_weights) as process:
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, complained = process.communicate(timeout=60)
     assert process.returncode == 130, complained
-    assert complained == b"interrupted: what was computed has been kept.\n"
+    assert complained == "interrupted: what was computed has been kept.\n"
     rows = [json.loads(line) for line in (tmp_path / "out_results.jsonl").read_text().splitlines()]
     with av.open(str(tmp_path / "out.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == len(rows) > 0

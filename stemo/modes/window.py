@@ -55,7 +55,11 @@ class Window:
         if self.closed:
             return
         if not self._open:
-            cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            if sys.platform.startswith("linux"):
+                # on a busy machine Qt may lose the first events of a display, and that window would stay black for ever
+                _name_window(self.title)
+                cv2.destroyWindow(self.title)
+            _name_window(self.title)
             cv2.resizeWindow(self.title, *opening_size(image.shape[1], image.shape[0]))
             self._open = True
         cv2.imshow(self.title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
@@ -78,6 +82,12 @@ class Window:
         if self._open:
             self._open = False
             cv2.destroyAllWindows()
+
+
+def _name_window(title: str) -> None:
+    import cv2
+
+    cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
 
 def _is_visible(title: str) -> bool:
