@@ -190,23 +190,29 @@ import numpy, time
 from stemo.modes.window import Window
 
 window, picture = Window("stemo: busy"), numpy.full((64, 96, 3), 200, numpy.uint8)
-while True:
+for _ in range(25):
     window.show(picture)
     time.sleep(0.04)
+print("shown 25 times", flush=True)
+time.sleep(60)
 """
 
 
 @pytest.mark.slow
 def test_on_a_busy_machine_the_window_shows_the_picture_too(display: tuple[str, Path]) -> None:
-    """A first window of Qt would stay black there about every second time, for as long as it is open."""
+    """A first window of Qt stays black there every second or third time, one that follows another hardly ever."""
     name, pixels = display
+    black = 0
     with ExitStack() as busy:
         for _ in range(3 * (os.cpu_count() or 1)):
             busy.enter_context(running([sys.executable, "-c", "while True: pass"], ROOT))
-        for _ in range(6):
-            with running([sys.executable, "-c", SHOWS], ROOT, **{**BARE, "DISPLAY": name}):
-                wait_for_picture(pixels)
+        for _ in range(8):
+            with running([sys.executable, "-c", SHOWS], ROOT, **{**BARE, "DISPLAY": name}) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "shown 25 times\n"
+                black += not shows_picture(pixels)
             wait_until(lambda: not shows_picture(pixels), "a window that has gone")
+    assert black <= 1
 
 
 @pytest.mark.slow

@@ -55,11 +55,7 @@ class Window:
         if self.closed:
             return
         if not self._open:
-            if sys.platform.startswith("linux"):
-                # on a busy machine Qt may lose the first events of a display, and that window would stay black for ever
-                _name_window(self.title)
-                cv2.destroyWindow(self.title)
-            _name_window(self.title)
+            _open(self.title)
             cv2.resizeWindow(self.title, *opening_size(image.shape[1], image.shape[0]))
             self._open = True
         cv2.imshow(self.title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
@@ -84,10 +80,21 @@ class Window:
             cv2.destroyAllWindows()
 
 
-def _name_window(title: str) -> None:
+def _open(title: str) -> None:
+    """Open a window of that title, on Linux while another one is open, which is gone before anything is drawn in it.
+
+    Qt may lose the first events of a display on a busy machine, and a window that is never told that it is seen stays
+    black: there about one of three first windows does, and hardly one that is opened after another.
+    """
     import cv2
 
-    cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+    style = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+    linux = sys.platform.startswith("linux")
+    if linux:
+        cv2.namedWindow("stemo", style)
+    cv2.namedWindow(title, style)
+    if linux:
+        cv2.destroyWindow("stemo")
 
 
 def _is_visible(title: str) -> bool:
