@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stemo.network.cost import part_costs
-from stemo.network.model import LANDMARK_FEATURES, Network
+from stemo.network.model import LANDMARK_FEATURES, Network, calibrated, calibrated_numbers
 
 BUDGET = {
     "spatial CNN": 3.2e6,
@@ -101,3 +103,10 @@ def test_temperature_softens_probabilities_and_keeps_the_order(network: Network)
         network.temperature.fill_(1.0)
     assert bool((soft.max(-1).values < sharp.max(-1).values).all())
     assert bool((soft.argmax(-1) == sharp.argmax(-1)).all())
+
+
+@given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=9), st.floats(0.05, 20))
+def test_a_face_alone_is_calibrated_as_all_together(logits: list[float], temperature: float) -> None:
+    expected = calibrated(torch.tensor([logits], dtype=torch.double), temperature)[0]
+    found = torch.tensor(calibrated_numbers(logits, temperature))
+    torch.testing.assert_close(found, expected.float(), atol=1e-6, rtol=0)

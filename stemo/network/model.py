@@ -6,6 +6,8 @@ What a frame gives by itself (:meth:`Network.encode_frames`) is kept apart from 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -137,3 +139,11 @@ class Network(FaceNetwork):
 def calibrated(logits: Tensor, temperature: Tensor | float) -> Tensor:
     """Logits (b k) -> probabilities (b k): softmax over the fitted temperature (Guo et al., ICML 2017)."""
     return (logits.float() / temperature).softmax(-1)
+
+
+def calibrated_numbers(logits: Sequence[float], temperature: float) -> list[float]:
+    """:func:`calibrated` of one face's logits, without tensors: for seven numbers in a fifth of their time."""
+    top = max(logits)
+    powers = [math.exp((logit - top) / temperature) for logit in logits]
+    whole = sum(powers)
+    return [power / whole for power in powers]

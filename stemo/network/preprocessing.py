@@ -73,7 +73,8 @@ class Preprocessing:
             return self._normalised(averaged(pictures, self.input_size, mix))
         # one by one, so that a picture is the same to the bit in whatever batch it comes
         alone = zip(pictures.split(1), views, strict=True)
-        return self._normalised(torch.cat([averaged(picture, self.input_size, mix, view) for picture, view in alone]))
+        seen = [averaged(picture, self.input_size, mix, view) for picture, view in alone]
+        return self._normalised(torch.cat(seen) if len(seen) > 1 else seen[0])
 
     def _channels(self, pictures: Tensor) -> Tensor:
         if self.gray:
@@ -82,7 +83,7 @@ class Preprocessing:
 
     def _normalised(self, values: Tensor) -> Tensor:
         if self.gray:
-            return (values - self.mean[0] * 255) / (self.std[0] * 255)
+            return (values - self.mean[0] * 255).div_(self.std[0] * 255)
         mean, std = (torch.tensor(part, device=values.device) * 255 for part in (self.mean, self.std))
         return (values - rearrange(mean, "c -> c 1 1")) / rearrange(std, "c -> c 1 1")
 

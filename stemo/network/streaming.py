@@ -21,7 +21,7 @@ from stemo.network.model import (
     FrameFeatures,
     Network,
     Prediction,
-    calibrated,
+    calibrated_numbers,
 )
 from stemo.network.preprocessing import Preprocessing, views_in
 from stemo.records import State
@@ -123,7 +123,7 @@ class StreamReader:
             return []
         faces = [sight.face for sight in sights for _ in sight.views]
         views = views_in(self.length, (number for sight in sights for number in sight.views))
-        pictures = torch.stack([face.picture for face in faces]).to(self.device)
+        pictures = stacked([face.picture for face in faces]).to(self.device)
         frames, landmarks = self.preprocessing.fitted(pictures, views), stack_landmarks(faces).to(self.device)
         parts = zip(*self.engine.encode_frames(frames, landmarks), strict=True)
         return [tuple(FrameFeatures(*next(parts)) for _ in sight.views) for sight in sights]
@@ -132,12 +132,12 @@ class StreamReader:
         """The values of each clip, each part (t c)."""
         if not clips:
             return []
-        prediction = self.engine.read_clip(FrameFeatures(*(torch.stack(parts) for parts in zip(*clips, strict=True))))
-        # one copy to the host for all
-        probabilities = calibrated(prediction.logits, self.temperature)
-        affect = torch.stack([prediction.valence, prediction.arousal], -1)
-        rows = torch.cat([probabilities, affect], -1).tolist()
-        return [(probabilities, valence, arousal) for *probabilities, valence, arousal in rows]
+        prediction = self.engine.read_clip(FrameFeatures(*(stacked(parts) for parts in zip(*clips, strict=True))))
+        logits, *affects = (part.tolist() for part in prediction[:3])
+        return [
+            (calibrated_numbers(row, self.temperature), valence, arousal)
+            for row, valence, arousal in zip(logits, *affects, strict=True)
+        ]
 
     def _forget(self, time: float) -> None:
         stale = [key for key, buffer in self.buffers.items() if gone(buffer.times[-1], time)]
@@ -145,10 +145,18 @@ class StreamReader:
             del self.buffers[key]
 
 
+def stacked(parts: Sequence[Tensor]) -> Tensor:
+    """``torch.stack``, and of a single part without a copy."""
+    return torch.stack(tuple(parts)) if len(parts) > 1 else parts[0].unsqueeze(0)
+
+
 def stack_landmarks(faces: Sequence[Observation]) -> Tensor:
     """(n 205) landmark features, NaN where a face has none."""
-    none = torch.full((LANDMARK_FEATURES,), torch.nan)
-    return torch.stack([none if face.landmarks is None else face.landmarks for face in faces])
+    return torch.stack([_nothing() if face.landmarks is None else face.landmarks for face in faces])
+
+
+def _nothing() -> Tensor:
+    return torch.full((LANDMARK_FEATURES,), torch.nan)
 
 
 def shown_clip(
