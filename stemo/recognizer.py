@@ -150,7 +150,8 @@ class Recognizer:
     def stream(self, backend: str, threads: int | None = None) -> StreamReader:
         """What reads one stream's faces, run by ``backend``. Raises :class:`ConfigError` where that cannot be.
 
-        ``threads`` are those of ONNX Runtime for the network's own graphs (``None``: half the processors).
+        ``threads`` are those of ONNX Runtime for the network's own graphs where no other stage works meanwhile
+        (``None``: half the processors, beside the others).
         """
         if isinstance(self.network, ExportedNetwork):
             self.network.check(backend, self.device)

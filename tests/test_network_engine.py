@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -12,9 +13,9 @@ from einops import repeat
 
 from stemo.errors import ConfigError
 from stemo.network.checkpoint import SHIPPED, load_weights
-from stemo.network.engine import OnnxEngine, TorchEngine, make_engine
+from stemo.network.engine import OnnxEngine, TorchEngine, make_engine, network_threads, session_options
 from stemo.network.export import GRAPHS
-from stemo.network.model import SIZES, FrameFeatures, Network
+from stemo.network.model import LANDMARK_FEATURES, SIZES, FrameFeatures, Network
 from stemo.network.preprocessing import Preprocessing
 
 CPU = torch.device("cpu")
@@ -152,3 +153,27 @@ x = torch.randn(3, 5, 6, generator=torch.Generator().manual_seed(0))
 np.testing.assert_allclose(y, part(x).detach().numpy(), atol=1e-5)
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    ("threads", "expected", "spinning"), [(None, network_threads(), "0"), (3, 3, "1")], ids=["beside others", "alone"]
+)
+def test_a_thread_waits_awake_only_where_no_other_stage_works_and_never_between_two_frames(
+    threads: int | None, expected: int, spinning: str
+) -> None:
+    options = session_options(threads)
+    assert options.intra_op_num_threads == expected
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == spinning
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+
+
+def test_between_two_frames_a_live_network_leaves_the_processors_alone() -> None:
+    engine = make_engine(Network(), Preprocessing(), CPU, threads=2)
+    given = torch.randn(1, 1, 128, 128), torch.randn(1, LANDMARK_FEATURES)
+    taken = 0.0
+    for _ in range(40):
+        engine.encode_frames(*given)
+        before = time.process_time()
+        time.sleep(0.01)
+        taken += time.process_time() - before
+    assert taken < 0.2  # a thread that waited awake would have taken all of the 0.4 s

@@ -16,7 +16,7 @@ from stemo.modes.export_packages import check_packages
 from stemo.modes.scored import share_held_back
 from stemo.network.checkpoint import WeightFacts, given_or_shipped, load_weights, write_description
 from stemo.network.clips import NetworkClips
-from stemo.network.engine import OnnxEngine, network_threads
+from stemo.network.engine import OnnxEngine
 from stemo.network.int8 import FACTS, PARTS, Twin, twin_path
 from stemo.network.model import Network
 from stemo.network.preprocessing import PICTURE_SIZE
@@ -110,7 +110,7 @@ def _landmarks(stills: Sequence[Still], cache: Path, name: str) -> torch.Tensor:
 def _readings(
     network: Network, facts: WeightFacts, stills: Sequence[Still], landmarks: torch.Tensor, twin: Twin | None
 ) -> CategoryReadings:
-    engine = OnnxEngine(network, network_threads(), twin)
+    engine = OnnxEngine(network, twin=twin)
     reader = NetworkClips(network, facts.preprocessing, CPU, engine)
     probabilities = reader.probabilities(read_stills(reader, stills, landmarks.numpy()))
     return category_readings(probabilities, stills, facts.labels)

@@ -46,13 +46,14 @@ def make_engine(
 ) -> Engine:
     """The engine for ``backend``, as :func:`engine_name` has it, on ``device``; raises ConfigError like it.
 
-    ``threads`` are those of ONNX Runtime (``None``: :func:`network_threads`).
+    ``threads`` are those of ONNX Runtime where no other stage works meanwhile (``None``: :func:`network_threads`,
+    beside others).
     """
     name = engine_name(network, preprocessing, device, backend, has_twin=twin is not None)
     if name == "torch":
         return TorchEngine(network, device)
     assert isinstance(network, Network)
-    return OnnxEngine(network, threads=threads or network_threads(), twin=twin if name == "int8" else None)
+    return OnnxEngine(network, threads, twin if name == "int8" else None)
 
 
 def engine_name(
@@ -115,10 +116,10 @@ class TorchEngine:
 class OnnxEngine:
     """ONNX Runtime on the CPU, for the architecture stemo with gray 128-pixel input, any size and any class set.
 
-    With a ``twin`` its graphs are run instead of the network.
+    With a ``twin`` its graphs are run instead of the network; ``threads`` are as :func:`session_options` has them.
     """
 
-    def __init__(self, network: Network, threads: int = 1, twin: Twin | None = None) -> None:
+    def __init__(self, network: Network, threads: int | None = None, twin: Twin | None = None) -> None:
         self._network = network.eval()
         self._clip = None
         if twin:
@@ -165,14 +166,19 @@ def _parameters(network: Network, parts: tuple[str, ...]) -> dict[str, Tensor]:
     }
 
 
-def session_options(threads: int) -> Any:
-    """How ONNX Runtime runs a network beside the other stages, on so many ``threads``."""
+def session_options(threads: int | None = None) -> Any:
+    """How ONNX Runtime runs a network: on so many ``threads``, with the processors for itself meanwhile.
+
+    ``None``: on :func:`network_threads`, beside the other stages.
+    """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    # waiting threads would take the processors from the other stages
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = threads or network_threads()
+    # to wake a sleeping thread takes as long as a small layer; but where other stages work, one that waits awake would
+    # take their processors, and so it would between two frames
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads else "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if not has_instructions():
         # such an x86 processor adds products of 8-bit numbers in 16 bits, where they overflow; this way takes twice
         # as long where it does not, and nothing else heeds it
@@ -195,7 +201,7 @@ def session_run(session: InferenceSession) -> Run:
     return run
 
 
-def _open(graph: bytes, values: dict[str, Tensor], threads: int) -> Run:
+def _open(graph: bytes, values: dict[str, Tensor], threads: int | None) -> Run:
     import onnxruntime as ort
 
     options = session_options(threads)

@@ -16,7 +16,7 @@ from stemo.errors import ConfigError, WeightsError
 from stemo.network.checkpoint import WeightFacts, check_facts, load_weights, read_weights
 from stemo.network.clip_buffer import ClipBuffer
 from stemo.network.clips import seen_in_turns
-from stemo.network.engine import Run, network_threads, session_options, session_run
+from stemo.network.engine import Run, session_options, session_run
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Prediction
 from stemo.network.standalone import PICTURE
 from stemo.network.streaming import Observation, Sight, StreamReader, Values, stack_landmarks
@@ -188,7 +188,7 @@ def open_session(data: bytes, name: str) -> Any:
         ) from error
     faults = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
     try:
-        return ort.InferenceSession(data, session_options(network_threads()), providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(data, session_options(), providers=["CPUExecutionProvider"])
     except faults as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"weights {name!r} are no ONNX file that can be run: {reason}. Export it again.") from error
