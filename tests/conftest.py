@@ -106,6 +106,17 @@ def fresh_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def live_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip without faces to play as a camera, longer than any test that does so."""
+    from fakes import make_video
+    from going_live import LONG
+
+    path = tmp_path_factory.mktemp("clips") / "long.mp4"
+    make_video(path, frames=LONG)
+    return path
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, prepared for ``--resume``."""
