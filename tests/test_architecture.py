@@ -124,6 +124,7 @@ def test_the_order_itself_has_no_cycle() -> None:
     assert not cycle({name: set(others) for name, others in MAY_IMPORT.items()})
 
 
+@pytest.mark.slow
 def test_no_import_cycle() -> None:
     graph = {module(path): house(path, typing=False, lazy=False) - {"stemo"} for path in FILES}
     assert not cycle(graph), " -> ".join(cycle(graph))

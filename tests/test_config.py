@@ -193,6 +193,7 @@ def load_or_complain(path: Path) -> Settings | str:
         return str(error)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(tree=TREE)
 def test_any_tree_gives_settings_or_one_clear_error(tmp_path: Path, tree: dict[Any, Any]) -> None:

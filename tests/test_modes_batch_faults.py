@@ -99,6 +99,7 @@ def test_a_full_disk_costs_the_file_but_not_the_table(room: Room, monkeypatch: p
     assert "summary.csv" not in {path.name for path in (room.folder / "out").iterdir()}
 
 
+@pytest.mark.slow
 def test_a_summary_of_somebody_else_is_replaced_only_when_asked(room: Room) -> None:
     mine = room.folder / "out" / "summary.csv"
     mine.parent.mkdir()

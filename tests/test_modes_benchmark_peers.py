@@ -97,6 +97,7 @@ def test_a_place_without_a_tool_is_refused(tmp_path: Path) -> None:
         installed([tmp_path / "python"])
 
 
+@pytest.mark.slow
 def test_clips_are_read_by_the_tool_itself(place: Path, tmp_path: Path) -> None:
     make_video(tmp_path / "clip.mp4", frames=9)
     tool, rows = tool_of(place), tmp_path / "rows.json"

@@ -66,6 +66,7 @@ def test_people_are_on_one_side_and_files_say_who_they_are(tmp_path: Path, peopl
         assert np.array_equal(still.image, copied.image)
 
 
+@pytest.mark.slow
 def test_people_of_ckplus_are_on_one_side(tmp_path: Path) -> None:
     seed = 0
     for person in range(10, 30):

@@ -127,6 +127,7 @@ def test_without_data_nothing_is_looked_at(capsys: pytest.CaptureFixture[str]) -
     assert "data set is not given" in refused(capsys, "--weights", "mine.pt", data=[])
 
 
+@pytest.mark.slow
 def test_state_and_arrays_that_cannot_be_written_are_one_line(here: Path) -> None:
     layer = torch.nn.Linear(1, 1)
     optimiser = torch.optim.SGD(layer.parameters())

@@ -187,6 +187,7 @@ print("closed" if window.closed and not window._open and _ < 499 else "open")
 """
 
 
+@pytest.mark.slow
 def test_closing_the_window_is_noticed(display: tuple[str, Path]) -> None:
     """What a window manager sends when its cross is pressed; after it, asking the window anything is an error in Qt."""
     if shutil.which("xdotool") is None:

@@ -167,6 +167,7 @@ def test_a_thread_waits_awake_only_where_no_other_stage_works_and_never_between_
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
 
 
+@pytest.mark.slow
 def test_between_two_frames_a_live_network_leaves_the_processors_alone() -> None:
     engine = make_engine(Network(), Preprocessing(), CPU, threads=2)
     given = torch.randn(1, 1, 128, 128), torch.randn(1, LANDMARK_FEATURES)

@@ -195,6 +195,7 @@ def test_products_are_summed_precisely_where_the_processor_would_not(
         assert options.get_session_config_entry(PRECISE) == "1"
 
 
+@pytest.mark.slow
 def test_the_precise_way_reads_to_the_bit_as_a_processor_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     if not int8.has_instructions():
         pytest.skip("needs a processor with instructions for 8-bit integers")
@@ -216,6 +217,7 @@ def test_int8_without_a_twin_says_so(network: Network) -> None:
         make_engine(network, Preprocessing(), CPU, "int8")
 
 
+@pytest.mark.slow
 def test_the_shipped_weights_have_a_twin_that_streams() -> None:
     network, facts = load_weights(SHIPPED)
     twin = find_twin(SHIPPED, facts)

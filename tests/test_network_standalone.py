@@ -57,6 +57,7 @@ def test_pictures_are_prepared_as_everywhere_else(preprocessing: Preprocessing) 
     torch.testing.assert_close(PictureInput(preprocessing, TURNS)(pictures, chosen), expected, atol=2e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_step_reads_a_stream_of_25_frames_a_second_by_its_own_cache(network: Network) -> None:
     step, clip = forms(network, Preprocessing())
     reader = StreamReader(network, Preprocessing(), CPU, "torch")
@@ -80,6 +81,7 @@ def test_the_step_reads_a_stream_of_25_frames_a_second_by_its_own_cache(network:
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_stream_of_any_rate_with_faces_that_come_and_go(network: Network) -> None:
     ours = ExportedStream(exported(network))
     reader = StreamReader(network, Preprocessing(), CPU, "torch")
@@ -96,6 +98,7 @@ def test_a_stream_of_any_rate_with_faces_that_come_and_go(network: Network) -> N
     assert ours.buffers == {}
 
 
+@pytest.mark.slow
 def test_clips_of_any_frames(network: Network) -> None:
     ours, theirs = exported(network), NetworkClips(network, Preprocessing(), CPU)
     seen = [observation(seed) for seed in range(6)]

@@ -46,7 +46,7 @@ def values(reader: StreamReader, faces: list[Observation], time: float) -> list[
 
 
 @pytest.mark.parametrize("backend", [pytest.param("torch", marks=pytest.mark.slow), "onnx"])
-@pytest.mark.parametrize("step", [pytest.param(1 / 60, marks=pytest.mark.slow), 1 / 15, 0.037])
+@pytest.mark.parametrize("step", [*(pytest.param(step, marks=pytest.mark.slow) for step in (1 / 60, 1 / 15)), 0.037])
 def test_streaming_equals_the_whole_clip(network: Network, step: float, backend: str) -> None:
     reader = StreamReader(network, Preprocessing(), torch.device("cpu"), backend)
     seen = [observation(seed) for seed in range(24)]
@@ -96,6 +96,7 @@ def test_no_face_is_no_network_call() -> None:
     assert reader.read([], 0.0) == []
 
 
+@pytest.mark.slow
 def test_buffers_of_faces_that_left_are_freed(network: Network) -> None:
     reader = StreamReader(network, Preprocessing(), torch.device("cpu"))
     for track in range(20):

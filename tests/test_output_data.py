@@ -115,6 +115,7 @@ def test_the_schema_accepts_real_rows_and_refuses_others() -> None:
         assert not validator.is_valid([row | change]), change
 
 
+@pytest.mark.slow
 def test_every_format_carries_the_same_rows(tmp_path: Path) -> None:
     writers = open_writers(tmp_path / "clip.mp4", list(WRITERS))
     for row in many():

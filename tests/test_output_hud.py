@@ -95,6 +95,7 @@ def test_boxes_beyond_the_edge_are_drawn_as_far_as_they_go() -> None:
 CELLS = st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(30, 60))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(CELLS, max_size=6, unique_by=lambda cell: cell[:2]))
 def test_many_faces_keep_clear_of_each_other(cells: list[tuple[int, int, int]]) -> None:

@@ -33,6 +33,7 @@ def test_without_a_shift_it_is_cross_entropy() -> None:
     torch.testing.assert_close(category_error(logits, target), F.cross_entropy(logits, target))
 
 
+@pytest.mark.slow
 def test_a_network_that_knows_nothing_reads_rare_classes_as_often_as_others() -> None:
     target = torch.tensor([[0.9, 0.1]])
     plain, adjusted = torch.zeros(1, 2, requires_grad=True), torch.zeros(1, 2, requires_grad=True)

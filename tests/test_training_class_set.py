@@ -126,6 +126,7 @@ def test_categories_without_a_place_on_the_circumplex_have_no_weak_target() -> N
     assert classes.still(face({"Happy": 1})).valence == pytest.approx(0.81)  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.sampled_from(CATEGORIES), st.integers(1, 10)),
     st.lists(st.sampled_from(CATEGORIES), min_size=2, unique=True),

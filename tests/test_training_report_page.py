@@ -124,6 +124,7 @@ def test_odd_sets_of_faces(case: str) -> None:
     json.dumps(findings.facts(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_no_mistake_is_said_in_words() -> None:
     assert "None of the 2 faces was read wrong" in Page(text_of(Findings(made_evaluation([0, 3], [0, 3])))).words
 

@@ -159,6 +159,7 @@ def frames(draw: st.DrawFn, labels: tuple[str, ...] = EMOTIONS) -> FrameResult:
     return FrameResult(Frame(index, time, picture), readings or (Reading(index, time),), tuple(objects))
 
 
+@pytest.mark.slow
 @FUZZ
 @given(results=st.lists(frames(), max_size=3))
 def test_any_rows_come_back_as_they_were_and_fit_the_schema(tmp_path: Path, results: list[FrameResult]) -> None:
@@ -182,6 +183,7 @@ READ_BACK: dict[str, Callable[[str], Any]] = {"frame": int, "face_id": int, "obj
 READ_BACK |= dict.fromkeys(("emotion", "raw_emotion"), str)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(made=CLASS_NAMES.flatmap(lambda labels: st.tuples(st.just(labels), st.lists(frames(labels), max_size=3))))
 def test_rows_in_any_categories_come_back_from_every_format(
