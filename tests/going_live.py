@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,8 @@ BARE = {key: value for key, value in os.environ.items() if key not in ("DISPLAY"
 LONG = 2000  # frames, 80 s: longer than any of these tests
 
 
-@contextmanager
-def live(*flags: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    with running([sys.executable, "main.py", "--realtime", *map(str, flags)], ROOT, **(environment or BARE)) as process:
-        yield process
+def live(*flags: object, **environment: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running([sys.executable, "main.py", "--realtime", *map(str, flags)], ROOT, **(environment or BARE))
 
 
 def wait_for(path: Path, lines: int, process: subprocess.Popen[str]) -> None:

@@ -10,8 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import av
@@ -24,12 +23,10 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="need
 LONG = 3_600  # frames: many seconds of work, so that there is time to kill it
 
 
-@contextmanager
-def program(folder: Path, *flags: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+def program(folder: Path, *flags: str | Path, **environment: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """The program at work in ``folder``; it is killed where the test ends before it."""
     command = [sys.executable, str(ROOT / "main.py"), *map(str, flags)]
-    with running(command, folder, **{**os.environ, **environment}) as process:
-        yield process
+    return running(command, folder, **{**os.environ, **environment})
 
 
 def run(folder: Path, *flags: str | Path, **environment: str) -> tuple[int, str, str]:

@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import av
@@ -28,13 +27,11 @@ raise SystemExit(main(sys.argv[1:]))
 """
 
 
-@contextmanager
-def program(folder: Path, clip: Path, weights: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+def program(folder: Path, clip: Path, weights: Path, *flags: str) -> AbstractContextManager[subprocess.Popen[str]]:
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-c", PROGRAM, "--video", str(clip), "--output", "out.mp4", "--weights", str(weights)]
     command += ["--device", "cpu", "--format", "json,jsonl,csv,parquet", *flags]
-    with running(command, folder) as process:
-        yield process
+    return running(command, folder)
 
 
 def finish(folder: Path, clip: Path, weights: Path, *flags: str) -> str:

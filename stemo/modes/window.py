@@ -55,7 +55,7 @@ class Window:
         if self.closed:
             return
         if not self._open:
-            _open(self.title)
+            _open_window(self.title)
             cv2.resizeWindow(self.title, *opening_size(image.shape[1], image.shape[0]))
             self._open = True
         cv2.imshow(self.title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
@@ -80,7 +80,7 @@ class Window:
             cv2.destroyAllWindows()
 
 
-def _open(title: str) -> None:
+def _open_window(title: str) -> None:
     """Open a window of that title, on Linux while another one is open, which is gone before anything is drawn in it.
 
     Qt may lose the first events of a display on a busy machine, and a window that is never told that it is seen stays
