@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stemo.recognizer import Recognizer
     from stemo.records import EMOTIONS, Affect, Face, Frame, FrameResult, Reading, SceneObject
 
-__version__ = "0.3.3"
+__version__ = "0.3.4"
 __all__ = [
     "EMOTIONS",
     "Affect",

@@ -60,7 +60,7 @@ def inputs(kind: str, faces: int) -> list[torch.Tensor]:
     pictures = torch.randint(0, 255, (*shape, 224, 224, 3), dtype=torch.uint8, generator=generator)
     landmarks = torch.randn(*shape, 205, generator=generator)
     landmarks[0] = torch.nan
-    cache = torch.randn(faces, 15, 432, generator=generator)
+    cache = torch.randn(faces, 15, 368, generator=generator)
     cache[-1] = torch.nan
     views = torch.randint(0, len(TURNS), shape, generator=generator)
     return [pictures, landmarks, cache, views] if kind == "step" else [pictures, landmarks, views]

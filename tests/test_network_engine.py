@@ -15,7 +15,7 @@ from stemo.errors import ConfigError
 from stemo.network.checkpoint import SHIPPED, load_weights
 from stemo.network.engine import OnnxEngine, TorchEngine, make_engine, network_threads, session_options
 from stemo.network.export import GRAPHS
-from stemo.network.model import LANDMARK_FEATURES, SIZES, FrameFeatures, Network
+from stemo.network.model import LANDMARK_FEATURES, SIZES, Network
 from stemo.network.preprocessing import Preprocessing
 
 CPU = torch.device("cpu")
@@ -41,12 +41,11 @@ def test_onnx_reads_like_torch(classes: int, faces: int, size: str) -> None:
     engine, pictures = OnnxEngine(network), torch.randn(faces, 1, 128, 128)
     landmarks = torch.randn(faces, 205)
     landmarks[0] = torch.nan
-    wide = SIZES[size]
-    clip = FrameFeatures(*(torch.rand(faces, 16, c) for c in (wide.channels[3], wide.channels[3], wide.landmark[2])))
+    clip = torch.rand(faces, 16, network.token_width)
     with torch.inference_mode():
         for one, other in zip(
-            (*network.encode_frames(pictures, landmarks), *network.read_clip(clip)),
-            (*engine.encode_frames(pictures, landmarks), *engine.read_clip(clip)),
+            (network.encode(pictures, landmarks), *network.read(clip)),
+            (engine.encode(pictures, landmarks), *engine.read(clip)),
             strict=True,
         ):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
@@ -56,11 +55,11 @@ def test_onnx_reads_like_torch(classes: int, faces: int, size: str) -> None:
 def test_every_parameter_reaches_the_graphs() -> None:
     network = awake(7, 0)
     pictures, landmarks = torch.randn(1, 1, 128, 128), torch.randn(1, 205)
-    clip = FrameFeatures(torch.rand(1, 16, 512), torch.rand(1, 16, 512), torch.randn(1, 16, 128))
+    clip = torch.rand(1, 16, network.token_width)
 
     def all_of(engine: OnnxEngine) -> list[torch.Tensor]:
-        absent = engine.encode_frames(pictures, torch.full((1, 205), torch.nan)).landmark
-        return [*engine.encode_frames(pictures, landmarks), absent, *engine.read_clip(clip)]
+        absent = engine.encode(pictures, torch.full((1, 205), torch.nan))
+        return [engine.encode(pictures, landmarks), absent, *engine.read(clip)]
 
     before = all_of(OnnxEngine(network))
     for part in ("spatial", "place", "landmark", "temporal", "channel", "recent", "fusion", "heads"):
@@ -88,14 +87,11 @@ def test_half_precision_reads_nearly_the_same_and_hands_on_full_precision(archit
     frames, landmarks = torch.randn(3, 1, size, size), torch.randn(3, 205)
     exact, half = TorchEngine(network, CPU), TorchEngine(network, CPU, torch.float16)
     with torch.inference_mode():
-        expected, features = (engine.encode_frames(frames, landmarks) for engine in (exact, half))
-        assert all(part.dtype == torch.float32 for part in features)
-        assert any(not torch.equal(one, other) for one, other in zip(expected, features, strict=True))
-        clips = [
-            FrameFeatures(*(repeat(part, "n c -> n t c", t=network.length) for part in parts))
-            for parts in (expected, features)
-        ]
-        one, other = (engine.read_clip(clip) for engine, clip in zip((exact, half), clips, strict=True))
+        expected, tokens = (engine.encode(frames, landmarks) for engine in (exact, half))
+        assert tokens.dtype == torch.float32
+        assert not torch.equal(expected, tokens)
+        clips = [repeat(part, "n c -> n t c", t=network.length) for part in (expected, tokens)]
+        one, other = (engine.read(clip) for engine, clip in zip((exact, half), clips, strict=True))
     torch.testing.assert_close(network.probabilities(other), network.probabilities(one), atol=0.01, rtol=0)
     torch.testing.assert_close(other.valence, one.valence, atol=0.01, rtol=0)
 
@@ -173,7 +169,7 @@ def test_between_two_frames_a_live_network_leaves_the_processors_alone() -> None
     given = torch.randn(1, 1, 128, 128), torch.randn(1, LANDMARK_FEATURES)
     taken = 0.0
     for _ in range(40):
-        engine.encode_frames(*given)
+        engine.encode(*given)
         before = time.process_time()
         time.sleep(0.01)
         taken += time.process_time() - before

@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from stemo.cli import main
 from stemo.errors import ConfigError, WeightsError
 from stemo.network import int8
 from stemo.network.checkpoint import SHIPPED, WeightFacts, load_weights, save_weights
-from stemo.network.engine import OnnxEngine, make_engine, session_options
+from stemo.network.engine import OnnxEngine, make_engine, session_options, session_run
+from stemo.network.export import OPSET
+from stemo.network.exported import open_session
 from stemo.network.int8 import FACTS, PARTS, Twin, find_twin, twin_path
-from stemo.network.model import FrameFeatures, Network
+from stemo.network.model import Network
 from stemo.network.preprocessing import Preprocessing
-from stemo.network.quantising import passing, quantise
+from stemo.network.quantising import convolve_scales, passing, quantise
 from stemo.network.streaming import Observation, StreamReader
 from stemo.recognizer import Recognizer
 
@@ -46,7 +49,7 @@ def twin(network: Network) -> Twin:
 def test_faces_give_way_at_every_frame() -> None:
     count, length = 20, 16
     numbers = torch.arange(count, dtype=torch.float32).unsqueeze(-1)
-    clips = passing(FrameFeatures(numbers, numbers, numbers), length).average.squeeze(-1)
+    clips = passing(numbers, length).squeeze(-1)
     assert clips.shape == (count, length)
     for place, clip in enumerate(clips.tolist()):
         before = place % length
@@ -59,23 +62,37 @@ def test_the_twin_reads_nearly_as_the_network(network: Network, twin: Twin) -> N
     pictures, landmarks = torch.randn(8, 1, 128, 128), torch.randn(8, 205)
     landmarks[0] = torch.nan
     exact, small = OnnxEngine(network), OnnxEngine(network, twin=twin)
-    one, other = exact.encode_frames(pictures, landmarks), small.encode_frames(pictures, landmarks)
-    for part, close in zip(one, other, strict=True):
+    one, other = exact.encode(pictures, landmarks), small.encode(pictures, landmarks)
+    assert one.shape == other.shape
+    for part, close in zip(one.split(network.token_parts, -1), other.split(network.token_parts, -1), strict=True):
         assert torch.nn.functional.cosine_similarity(part, close).min() > 0.99
-        assert part.shape == close.shape
-    clip = FrameFeatures(*(part.unsqueeze(1).expand(-1, 16, -1).contiguous() for part in one))
-    logits = exact.read_clip(clip).logits, small.read_clip(clip).logits
+    landmarks_of = one[:, -network.token_parts[-1] :], other[:, -network.token_parts[-1] :]
+    torch.testing.assert_close(*landmarks_of, atol=1e-5, rtol=0)  # they stay in float
+    clip = one.unsqueeze(1).expand(-1, 16, -1).contiguous()
+    logits = exact.read(clip).logits, small.read(clip).logits
     assert not torch.equal(*logits), "something was quantised"
     assert (logits[0] - logits[1]).abs().mean() < 0.1 * logits[0].std()
+
+
+def test_a_product_with_a_constant_per_channel_is_a_convolution() -> None:
+    scale = np.array([0.001, -7.0, 0.3], np.float32).reshape(3, 1, 1)
+    product = helper.make_node("Mul", ["scale", "x"], ["y"], "product")
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 4, 5]) for name in "xy"]
+    graph = helper.make_graph([product], "g", ends[:1], ends[1:], [numpy_helper.from_array(scale, "scale")])
+    convolve_scales(graph)
+    assert [node.op_type for node in graph.node] == ["Conv"]
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    (read,) = session_run(open_session(model.SerializeToString(), "g"))([torch.arange(120.0).reshape(2, 3, 4, 5)])
+    torch.testing.assert_close(read, torch.arange(120.0).reshape(2, 3, 4, 5) * torch.from_numpy(scale), atol=0, rtol=0)
 
 
 @pytest.mark.slow
 def test_readings_of_the_twin_know_more_than_256_steps(network: Network, twin: Twin) -> None:
     torch.manual_seed(2)
     engine, count = OnnxEngine(network, twin=twin), 600
-    ends = torch.randn(2, 1, 16, 192 + 192 + 48)
+    ends = torch.randn(2, 1, 16, network.token_width)
     between = torch.lerp(ends[0], ends[1], torch.linspace(0, 1, count)[:, None, None])
-    read = engine.read_clip(FrameFeatures(*between.split([192, 192, 48], dim=-1)))
+    read = engine.read(between)
     for values in (*read.logits.T, read.valence, read.arousal):
         assert values.unique().numel() > 400
 
@@ -86,11 +103,10 @@ def test_a_batch_is_read_as_its_faces_are(network: Network, twin: Twin, count: i
     torch.manual_seed(3)
     engine = OnnxEngine(network, twin=twin)
     pictures, landmarks = torch.randn(count, 1, 128, 128), torch.randn(count, 205)
-    together = engine.encode_frames(pictures, landmarks)
+    together = engine.encode(pictures, landmarks)
     for place in range(count):
-        alone = engine.encode_frames(pictures[place : place + 1], landmarks[place : place + 1])
-        for part, own in zip(together, alone, strict=True):
-            torch.testing.assert_close(part[place], own[0], atol=1e-4, rtol=1e-3)
+        alone = engine.encode(pictures[place : place + 1], landmarks[place : place + 1])
+        torch.testing.assert_close(together[place], alone[0], atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.slow
@@ -172,11 +188,11 @@ def test_auto_takes_the_twin_where_the_processor_is_made_for_it(
     torch.manual_seed(4)
     given = torch.randn(2, 1, 128, 128), torch.randn(2, 205)
 
-    def average(backend: str) -> torch.Tensor:
-        return make_engine(network, Preprocessing(), CPU, backend, twin).encode_frames(*given).average
+    def tokens(backend: str) -> torch.Tensor:
+        return make_engine(network, Preprocessing(), CPU, backend, twin).encode(*given)
 
-    torch.testing.assert_close(average("auto"), average("int8" if able else "onnx"), atol=0, rtol=0)
-    assert not torch.equal(average("int8"), average("onnx"))
+    torch.testing.assert_close(tokens("auto"), tokens("int8" if able else "onnx"), atol=0, rtol=0)
+    assert not torch.equal(tokens("int8"), tokens("onnx"))
 
 
 PRECISE = "session.x64quantprecision"
@@ -207,8 +223,8 @@ def test_the_precise_way_reads_to_the_bit_as_a_processor_with_instructions(monke
     engines.append(OnnxEngine(network, twin=twin))
     torch.manual_seed(5)
     pictures, landmarks = torch.randn(2, 1, 128, 128), torch.randn(2, 205)
-    clip = FrameFeatures(torch.rand(2, 16, 512), torch.rand(2, 16, 512), torch.randn(2, 16, 128))
-    own, precise = ([*engine.encode_frames(pictures, landmarks), *engine.read_clip(clip)] for engine in engines)
+    clip = torch.rand(2, 16, network.token_width)
+    own, precise = ([engine.encode(pictures, landmarks), *engine.read(clip)] for engine in engines)
     assert all(torch.equal(one, other) for one, other in zip(own, precise, strict=True))
 
 

@@ -11,6 +11,7 @@ from stemo.network.preprocessing import (
     LUMINANCE,
     TURNS,
     WHOLE,
+    Channel,
     Preprocessing,
     View,
     area_matrix,
@@ -46,7 +47,8 @@ def test_averages_over_areas_that_do_not_divide() -> None:
 
 def seen(values: torch.Tensor, view: View = WHOLE) -> torch.Tensor:
     """(n 2 h w) -> (n 2 128 128), each channel as it is."""
-    return averaged(rearrange(values, "n c h w -> n h w c"), 128, ((1.0, 0.0), (0.0, 1.0)), view)
+    pictures = rearrange(values, "n c h w -> n h w c")
+    return torch.cat([averaged(pictures, 128, Channel(only), view) for only in ((1.0, 0.0), (0.0, 1.0))], 1)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_each_picture_has_its_own_view_whatever_comes_with_it() -> None:
 def test_what_is_made_once_serves_training_too() -> None:
     block_matrices.cache_clear()
     with torch.inference_mode():
-        block_matrices(6, 6, 3, ((1.0,),), torch.device("cpu"))
+        block_matrices(6, 6, 3, Channel((1.0,)), torch.device("cpu"))
     values = torch.ones(1, 6, 6, 1, requires_grad=True)
-    averaged(values, 3, ((1.0,),)).sum().backward()
+    averaged(values, 3, Channel((1.0,))).sum().backward()
     torch.testing.assert_close(values.grad, torch.full((1, 6, 6, 1), 0.25))

@@ -13,7 +13,7 @@ from stemo.network.clips import NetworkClips
 from stemo.network.exported import CPU, ExportedNetwork, ExportedStream
 from stemo.network.model import Network
 from stemo.network.preprocessing import TURNS, WHOLE, Preprocessing
-from stemo.network.standalone import PictureInput, feature_widths, forms
+from stemo.network.standalone import PictureInput, forms
 from stemo.network.streaming import Observation, StreamReader, stack_landmarks
 
 FACTS = WeightFacts(size="tiny")
@@ -34,7 +34,7 @@ def exported(network: Network) -> ExportedNetwork:
         with torch.inference_mode():
             return step.module(*inputs)  # type: ignore[misc]
 
-    return ExportedNetwork(run, "step", sum(feature_widths(network)), FACTS)
+    return ExportedNetwork(run, "step", network.token_width, FACTS)
 
 
 def observation(seed: int, track: int = 1) -> Observation:
@@ -62,7 +62,7 @@ def test_the_step_reads_a_stream_of_25_frames_a_second_by_its_own_cache(network:
     step, clip = forms(network, Preprocessing())
     reader = StreamReader(network, Preprocessing(), CPU, "torch")
     seen = [observation(seed) for seed in range(20)]
-    blank = torch.full((4, 15, sum(feature_widths(network))), torch.nan)
+    blank = torch.full((4, 15, network.token_width), torch.nan)
     read: list[torch.Tensor] = []
     with torch.inference_mode():
         # a face begins in all views, as its first cache says

@@ -21,7 +21,7 @@ from stemo.network.clip_buffer import (
     views_at,
 )
 from stemo.network.clips import NetworkClips
-from stemo.network.model import FrameFeatures, Network
+from stemo.network.model import Network
 from stemo.network.preprocessing import TURNS, Preprocessing
 from stemo.network.streaming import Observation, StreamReader, read_whole
 
@@ -104,22 +104,22 @@ def test_buffers_of_faces_that_left_are_freed(network: Network) -> None:
     assert len(reader.buffers) <= 4
 
 
-def features(value: float) -> FrameFeatures:
-    return FrameFeatures(torch.full((1,), value), torch.full((1,), value), torch.full((1,), value))
+def token(value: float) -> torch.Tensor:
+    return torch.full((1,), value)
 
 
 def test_the_first_frame_fills_the_buffer() -> None:
     buffer = ClipBuffer(16)
-    buffer.push(2.0, [0], [features(5.0)])
-    assert buffer.clip().average.flatten().tolist() == [5.0] * 16
+    buffer.push(2.0, [0], [token(5.0)])
+    assert buffer.clip().flatten().tolist() == [5.0] * 16
 
 
 def test_all_views_of_the_first_frame_fill_the_buffer_in_turns() -> None:
     buffer = ClipBuffer(16)
-    buffer.push(2.0, range(4), [features(5.0 + view) for view in range(4)])
-    assert buffer.clip().average.flatten().tolist() == [6.0, 7.0, 8.0, 5.0] * 4
-    buffer.push(2.04, [1], [features(9.0)])
-    assert buffer.clip().average.flatten().tolist() == [*([6.0, 7.0, 8.0, 5.0] * 4)[1:], 9.0]
+    buffer.push(2.0, range(4), [token(5.0 + view) for view in range(4)])
+    assert buffer.clip().flatten().tolist() == [6.0, 7.0, 8.0, 5.0] * 4
+    buffer.push(2.04, [1], [token(9.0)])
+    assert buffer.clip().flatten().tolist() == [*([6.0, 7.0, 8.0, 5.0] * 4)[1:], 9.0]
 
 
 def test_views_are_numbered_as_a_still_shows_them() -> None:
@@ -156,9 +156,9 @@ def test_the_buffer_holds_what_it_is_said_to_hold(start: float, steps: list[floa
         times.append(times[-1] + step)
     for place, time in enumerate(times):
         views = views_at(time, buffer.last, 16)
-        buffer.push(time, views, [features(4 * place + view) for view in views])
+        buffer.push(time, views, [token(4 * place + view) for view in views])
     expected = [4 * place + view for place, view in clip_views(times, 16)]
-    assert buffer.clip().average.flatten().tolist() == expected
+    assert buffer.clip().flatten().tolist() == expected
 
 
 def test_the_newest_of_two_frames_at_one_time_is_the_newest() -> None:
@@ -170,10 +170,10 @@ def test_a_buffer_goes_on_where_another_stood() -> None:
     buffer, other = ClipBuffer(16), ClipBuffer(16)
     for place in range(6):
         views = views_at(place / 25, buffer.last, 16)
-        buffer.push(place / 25, views, [features(float(place))] * len(views))
+        buffer.push(place / 25, views, [token(float(place))] * len(views))
     other.restore(buffer.state(), torch.device("cpu"))
     assert other.last == buffer.last == Sighting(5 / 25, 1)
-    assert torch.equal(other.clip().average, buffer.clip().average)
+    assert torch.equal(other.clip(), buffer.clip())
 
 
 @pytest.mark.slow
@@ -201,10 +201,10 @@ def test_the_buffer_forgets_only_what_it_no_longer_needs(steps: list[float]) -> 
     for step in steps:
         time += step
         times.append(time)
-        buffer.push(time, [0], [features(float(len(times) - 1))])
+        buffer.push(time, [0], [token(float(len(times) - 1))])
     expected = nearest_places(times, 16, BUFFER_FPS)
-    assert buffer.clip().average.flatten().tolist() == [float(place) for place in expected]
-    assert len(buffer.items) <= 1 + len([t for t in times if t > time - 16 / BUFFER_FPS]) + 1
+    assert buffer.clip().flatten().tolist() == [float(place) for place in expected]
+    assert len(buffer.tokens) <= 1 + len([t for t in times if t > time - 16 / BUFFER_FPS]) + 1
 
 
 @pytest.mark.slow

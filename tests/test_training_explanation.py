@@ -51,7 +51,7 @@ class Linear(FaceNetwork):
     """The brightness of one corner for the first category, of another for the second; landmarks count linearly."""
 
     def __init__(self) -> None:
-        super().__init__(2, 3)
+        super().__init__(2, 3, 2 + FEATURE_SIZE)
         self.encoder = Corners()
         self.weights = torch.randn(FEATURE_SIZE, 2)
 
@@ -59,9 +59,12 @@ class Linear(FaceNetwork):
         maps = self.encoder(frames)
         return FrameFeatures(maps.mean((2, 3)), maps.amax((2, 3)), torch.nan_to_num(landmarks))
 
-    def read_clip(self, clip: FrameFeatures) -> Prediction:
-        frames = torch.tensor([0.2, 0.3, 0.5]).repeat(len(clip.average), 1)
-        logits = clip.average[:, -1] + clip.landmark[:, -1] @ self.weights
+    def tokens(self, features: FrameFeatures) -> Tensor:
+        return torch.cat([features.average, features.landmark], -1)
+
+    def read(self, tokens: Tensor) -> Prediction:
+        frames = torch.tensor([0.2, 0.3, 0.5]).repeat(len(tokens), 1)
+        logits = tokens[:, -1, :2] + tokens[:, -1, 2:] @ self.weights
         return Prediction(logits, logits[:, 0].tanh(), logits[:, 0].sigmoid(), frames)
 
 

@@ -21,7 +21,6 @@ from stemo.network.engine import Run, session_run
 from stemo.network.executorch_file import open_lowered
 from stemo.network.exported import CPU, ExportedNetwork, ExportedStream, open_session
 from stemo.network.model import FaceNetwork, Network
-from stemo.network.standalone import feature_widths
 from stemo.network.streaming import Observation, StreamReader, read_whole, shown_clip
 from stemo.network.torch_file import open_program
 from stemo.recognizer import observe
@@ -81,7 +80,7 @@ def open_run(path: Path, form: str) -> Run:
 
 def stream_differences(run: Run, kind: str, network: FaceNetwork, facts: WeightFacts, seen: Seen) -> Tensor:
     """Of every face of every frame (n), read as a stream by both."""
-    width = sum(feature_widths(network)) if isinstance(network, Network) else 0
+    width = network.token_width if isinstance(network, Network) else 0
     exported = ExportedStream(ExportedNetwork(run, kind, width, facts))
     reader = StreamReader(network, facts.preprocessing, CPU, "torch")
     return torch.cat(

@@ -40,13 +40,14 @@ class DynamicChannelAttention(nn.Module):
         nn.init.zeros_(self.excite.weight)
         nn.init.zeros_(self.excite.bias)
 
-    def forward(self, x: Tensor, average: Tensor, maximum: Tensor) -> Tensor:
-        """Gate ``x`` (b t c) by what ``average`` and ``maximum`` (b t c) show over time; a closed gate is 0, open 2."""
-        # one small token per frame
-        tokens = self.norm(self.squeeze(torch.cat([average, maximum], -1)).relu())  # (b t w)
+    def seen(self, average: Tensor, maximum: Tensor) -> Tensor:
+        """What is seen of each frame (... c), (... c) by itself: (... w)."""
+        return self.norm(self.squeeze(torch.cat([average, maximum], -1)).relu())
 
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        """Gate ``x`` (b t c) by what is ``seen`` of its frames (b t w) over time; a closed gate is 0, an open one 2."""
         # read them in both directions
-        memory, _ = self.lstm(tokens)  # (b t 2w)
+        memory, _ = self.lstm(seen)  # (b t 2w)
 
         # gate
         return x * 2 * self.excite(memory).sigmoid()

@@ -15,8 +15,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from stemo.network.model import CLIP_LENGTH, FrameFeatures
+from stemo.network.model import CLIP_LENGTH
 from stemo.network.preprocessing import views_of
 from stemo.records import State
 
@@ -41,7 +42,7 @@ def gone(last: float, time: float) -> bool:
     return abs(time - last) > LONGEST_GAP
 
 
-def turns(length: int) -> torch.Tensor:
+def turns(length: int) -> Tensor:
     """The number of the view in each place of a still face, oldest first: (t), the newest in the first."""
     return -torch.arange(length - 1, -1, -1) % len(views_of(length))
 
@@ -74,7 +75,7 @@ class ClipBuffer:
         self.length = length
         self.fps = fps
         self.times: list[float] = []
-        self.items: list[FrameFeatures] = []
+        self.tokens: list[Tensor] = []
         self.view = 0
 
     @property
@@ -82,43 +83,40 @@ class ClipBuffer:
         """When the face was seen last, and in which view."""
         return Sighting(self.times[-1], self.view) if self.times else None
 
-    def push(self, time: float, views: Sequence[int], features: Sequence[FrameFeatures]) -> None:
-        """Add a frame, the features (each (c,)) of its ``views``; a step back or a long gap empties the buffer first.
+    def push(self, time: float, views: Sequence[int], tokens: Sequence[Tensor]) -> None:
+        """Add a frame, the tokens (each (c,)) of its ``views``; a step back or a long gap empties the buffer first.
 
         With several views the buffer starts anew: all its places show the frame, in the views in turns.
         """
         if len(views) > 1 or (self.times and begins(self.times[-1], time)):
-            self.times, self.items = [], []
+            self.times, self.tokens = [], []
         if len(views) > 1:
             backs = range(self.length - 1, 0, -1)
             self.times = [time - back / self.fps for back in backs]
-            self.items = [features[-back % len(views)] for back in backs]
+            self.tokens = [tokens[-back % len(views)] for back in backs]
         self.times.append(time)
-        self.items.append(features[0])
+        self.tokens.append(tokens[0])
         self.view = views[0]
         self._forget(time - self.length / self.fps)
 
-    def clip(self) -> FrameFeatures:
-        """The buffer's features (t c) each, oldest first."""
-        chosen = [self.items[place] for place in nearest_places(self.times, self.length, self.fps)]
-        return FrameFeatures(*(torch.stack(parts) for parts in zip(*chosen, strict=True)))
+    def clip(self) -> Tensor:
+        """The buffer's tokens (t c), oldest first."""
+        return torch.stack([self.tokens[place] for place in nearest_places(self.times, self.length, self.fps)])
 
     def state(self) -> State:
-        """The frames' times and features, as arrays (t c), and the last view."""
-        parts = zip(*self.items, strict=True)
-        features = [torch.stack(part).cpu().numpy() for part in parts]
-        return {"times": list(self.times), "features": features, "view": self.view}
+        """The frames' times and tokens, an array (t c), and the last view."""
+        tokens = torch.stack(self.tokens) if self.tokens else torch.zeros(0, 0)
+        return {"times": list(self.times), "tokens": tokens.cpu().numpy(), "view": self.view}
 
     def restore(self, state: State, device: torch.device) -> None:
         """Go on from :meth:`state`, on any device."""
-        features = [torch.from_numpy(part).to(device) for part in state["features"]]
         self.times, self.view = list(state["times"]), state["view"]
-        self.items = [FrameFeatures(*frame) for frame in zip(*features, strict=True)]
+        self.tokens = list(torch.from_numpy(state["tokens"]).to(device))
 
     def _forget(self, before: float) -> None:
         # one frame at or before the oldest place's time must stay
         drop = max(0, bisect.bisect_right(self.times, before) - 1)
-        del self.times[:drop], self.items[:drop]
+        del self.times[:drop], self.tokens[:drop]
 
 
 def nearest_places(times: Sequence[float], length: int, fps: float) -> list[int]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stemo.network.clip_buffer import turns
 from stemo.network.engine import Engine
-from stemo.network.model import FaceNetwork, FrameFeatures, Prediction, calibrated
+from stemo.network.model import FaceNetwork, Prediction, calibrated
 from stemo.network.preprocessing import Preprocessing, views_in, views_of
 
 
@@ -46,9 +46,8 @@ class NetworkClips:
         """As in :class:`ClipReader`; each view of a frame is encoded once."""
         shown, views, places = seen_in_turns(places)
         frames = self._preprocessing.fitted(pictures[shown], views_in(self.length, views.tolist()))
-        features = self._engine.encode_frames(frames.to(self._device), landmarks[shown].to(self._device))
-        places = places.to(self._device)
-        return self._engine.read_clip(FrameFeatures(*(part[places] for part in features)))
+        tokens = self._engine.encode(frames.to(self._device), landmarks[shown].to(self._device))
+        return self._engine.read(tokens[places.to(self._device)])
 
     def probabilities(self, prediction: Prediction) -> Tensor:
         """As in :class:`ClipReader`."""

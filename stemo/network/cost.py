@@ -9,7 +9,7 @@ from einops import repeat
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Network
+from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, Network
 from stemo.network.preprocessing import INPUT_SIZE
 
 
@@ -42,10 +42,9 @@ class _NewFrame(nn.Module):
         self.pixels = pixels
 
     def forward(self) -> None:
-        features = self.network.encode_frames(
-            torch.zeros(1, 1, self.pixels, self.pixels), torch.zeros(1, LANDMARK_FEATURES)
-        )
-        self.network.read_clip(FrameFeatures(*(repeat(x, "b c -> b t c", t=self.network.length) for x in features)))
+        pictures, landmarks = torch.zeros(1, 1, self.pixels, self.pixels), torch.zeros(1, LANDMARK_FEATURES)
+        tokens = self.network.encode(pictures, landmarks)
+        self.network.read(repeat(tokens, "b c -> b t c", t=self.network.length))
 
 
 @torch.inference_mode()
@@ -60,6 +59,8 @@ def part_costs(network: FaceNetwork, pixels: int = INPUT_SIZE) -> list[PartCost]
     prefix = f"{_NewFrame.__name__}.network."
     if isinstance(network, Network):
         macs[f"{prefix}channel"] += _lstm_macs(network.channel.lstm, network.length)
+        for name in ("temporal", "channel"):  # what they see of a frame by itself is not counted in them
+            macs[f"{prefix}{name}"] += macs[f"{prefix}{name}.squeeze"]
     return [
         PartCost(
             title,

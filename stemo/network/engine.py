@@ -24,16 +24,19 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 BACKENDS = ("auto", "torch", "onnx", "int8")
-FRAME_PARTS = ("spatial", "place", "landmark")
-CLIP_PARTS = ("temporal", "channel", "recent", "fusion", "heads")
+FRAME_PARTS = (
+    *("spatial.", "place.", "landmark."),
+    *("temporal.squeeze.", "temporal.norm.", "channel.squeeze.", "channel.norm."),
+)
+UNUSED = ("temperature",)  # by the graphs
 Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # inputs and outputs in the order of the file's
 
 
 class Engine(Protocol):
-    """Runs the two parts of a :class:`Network` for inference; see there for the shapes."""
+    """Runs the two parts of a :class:`FaceNetwork` for inference; see there for the shapes."""
 
-    def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures: ...
-    def read_clip(self, clip: FrameFeatures) -> Prediction: ...
+    def encode(self, frames: Tensor, landmarks: Tensor) -> Tensor: ...
+    def read(self, tokens: Tensor) -> Prediction: ...
 
 
 def make_engine(
@@ -51,7 +54,7 @@ def make_engine(
     """
     name = engine_name(network, preprocessing, device, backend, has_twin=twin is not None)
     if name == "torch":
-        return TorchEngine(network, device)
+        return TorchEngine(network, device, gray=preprocessing.gray)
     assert isinstance(network, Network)
     return OnnxEngine(network, threads, twin if name == "int8" else None)
 
@@ -90,27 +93,30 @@ class TorchEngine:
     """PyTorch on any ``device``; a frame's convolutions run in ``precision``, where there is one.
 
     That is float16 on GPUs, float32 on CPUs. What 16 frames say together is always read in float32: it is a tenth of
-    the work.
+    the work. ``gray`` says that all pictures will be.
     """
 
-    def __init__(self, network: FaceNetwork, device: torch.device, precision: torch.dtype | None = None) -> None:
+    def __init__(
+        self, network: FaceNetwork, device: torch.device, precision: torch.dtype | None = None, *, gray: bool = False
+    ) -> None:
+        lean = folded(network, gray=gray)
         # torch accepts a memory format here, its own annotations do not know
-        self._network = folded(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = lean.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
         self._precision = precision or (None if device.type == "cpu" else torch.float16)
 
-    def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
-        """(n c h w), (n 205) -> features of each frame, float32."""
+    def encode(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        """(n c h w), (n 205) -> the token of each frame, float32."""
         if self._precision is None:
-            return self._network.encode_frames(frames, landmarks)
+            return self._network.encode(frames, landmarks)
         frames = frames.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, self._precision):
             features = self._network.encode_frames(frames, landmarks)
-        return FrameFeatures(*(part.float() for part in features))
+        return self._network.tokens(FrameFeatures(*(part.float() for part in features)))
 
-    def read_clip(self, clip: FrameFeatures) -> Prediction:
-        """(b t c) each -> the newest frame's prediction."""
-        return self._network.read_clip(clip)
+    def read(self, tokens: Tensor) -> Prediction:
+        """(b t c) -> the newest frame's prediction."""
+        return self._network.read(tokens)
 
 
 class OnnxEngine:
@@ -125,21 +131,23 @@ class OnnxEngine:
         if twin:
             self._frame, self._clip = (_open(graph, {}, threads) for graph in (twin.frame, twin.clip))
             return
-        network = folded(network)
-        self._frame = _open(_graph(network, "frame"), _parameters(network, FRAME_PARTS), threads)
+        network = folded(network, gray=True)
+        frame, clip = _parameters(network)
+        self._frame = _open(_graph(network, "frame"), frame, threads)
         # the number of classes is part of a graph, so another one is read by torch: a tenth of the work
         if network.classes == 7:
-            self._clip = _open(_graph(network, "clip"), _parameters(network, CLIP_PARTS), threads)
+            self._clip = _open(_graph(network, "clip"), clip, threads)
 
-    def encode_frames(self, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
-        """(n 1 128 128), (n 205) -> features of each frame."""
-        return FrameFeatures(*self._frame((frames, landmarks)))
+    def encode(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        """(n 1 128 128), (n 205) -> the token of each frame (n c)."""
+        (tokens,) = self._frame((frames, landmarks))
+        return tokens
 
-    def read_clip(self, clip: FrameFeatures) -> Prediction:
-        """(b 16 512), (b 16 512), (b 16 128) -> the newest frame's prediction."""
+    def read(self, tokens: Tensor) -> Prediction:
+        """(b 16 c) -> the newest frame's prediction."""
         if self._clip is None:
-            return self._network.read_clip(clip)
-        return Prediction(*self._clip(clip))
+            return self._network.read(tokens)
+        return Prediction(*self._clip((tokens,)))
 
 
 def _hindrance(network: FaceNetwork, preprocessing: Preprocessing, device: torch.device) -> str:
@@ -157,13 +165,15 @@ def _hindrance(network: FaceNetwork, preprocessing: Preprocessing, device: torch
     return ""
 
 
-def _parameters(network: Network, parts: tuple[str, ...]) -> dict[str, Tensor]:
-    """The values of some parts of ``network`` by their names in the graphs."""
-    return {
-        f"network.{name}": value.detach().cpu()
-        for name, value in network.state_dict().items()
-        if name.split(".")[0] in parts and not name.endswith("num_batches_tracked")
-    }
+def _parameters(network: Network) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The values of the frame part and of the clip part of ``network``, by their names in the graphs."""
+    frame: dict[str, Tensor] = {}
+    clip: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        if name not in UNUSED and not name.endswith("num_batches_tracked"):
+            part = frame if name.startswith(FRAME_PARTS) else clip
+            part[f"network.{name}"] = value.detach().cpu()
+    return frame, clip
 
 
 def session_options(threads: int | None = None) -> Any:

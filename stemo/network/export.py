@@ -13,44 +13,42 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import repeat
 from torch import Tensor, nn
 
 from stemo.chatter import unremarked
 from stemo.network.folding import folded
-from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, SIZES, FrameFeatures, Network
+from stemo.network.model import CLIP_LENGTH, LANDMARK_FEATURES, SIZES, Network
 from stemo.network.preprocessing import INPUT_SIZE
 
 GRAPHS = Path(__file__).with_name("graphs")
 OPSET = 20
 PICTURE = (1, INPUT_SIZE, INPUT_SIZE)  # gray
-FRAME_INPUTS, FRAME_OUTPUTS = ("pictures", "landmarks"), FrameFeatures._fields
-CLIP_INPUTS, CLIP_OUTPUTS = FrameFeatures._fields, ("logits", "valence", "arousal", "frame_weights")
+FRAME_INPUTS, FRAME_OUTPUTS = ("pictures", "landmarks"), ("tokens",)
+CLIP_INPUTS, CLIP_OUTPUTS = FRAME_OUTPUTS, ("logits", "valence", "arousal", "frame_weights")
 
 
 class FramePart(nn.Module):
-    """:meth:`Network.encode_frames` as a module."""
+    """:meth:`Network.encode` as a module."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n 1 128 128), (n 205) -> (n 512), (n 512), (n 128)."""
-        features = self.network.encode_frames(pictures, landmarks)
-        return features.average, features.maximum, features.landmark
+    def forward(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
+        """(n 1 128 128), (n 205) -> (n c)."""
+        return self.network.encode(pictures, landmarks)
 
 
 class ClipPart(nn.Module):
-    """:meth:`Network.read_clip` as a module."""
+    """:meth:`Network.read` as a module."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, average: Tensor, maximum: Tensor, landmark: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(b t 512), (b t 512), (b t 128) -> logits (b k), valence (b), arousal (b), frame weights (b t)."""
-        read = self.network.read_clip(FrameFeatures(average, maximum, landmark))
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(b t c) -> logits (b k), valence (b), arousal (b), frame weights (b t)."""
+        read = self.network.read(tokens)
         return read.logits, read.valence, read.arousal, read.frame_weights
 
 
@@ -58,13 +56,12 @@ def write_graphs(folder: Path = GRAPHS) -> None:
     """Write ``<size>_frame.onnx`` and ``<size>_clip.onnx`` of every size, without weights, to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for size in SIZES:
-        network = folded(Network(size=size))
+        network = folded(Network(size=size), gray=True)
         pictures, landmarks = torch.zeros(2, *PICTURE), torch.zeros(2, LANDMARK_FEATURES)
-        features = network.encode_frames(pictures, landmarks)
-        clip = tuple(repeat(part.detach(), "n c -> n t c", t=CLIP_LENGTH) for part in features)
+        clip = torch.zeros(2, CLIP_LENGTH, network.token_width)
         frame = trace(FramePart(network), (pictures, landmarks), FRAME_INPUTS, FRAME_OUTPUTS)
         (folder / f"{size}_frame.onnx").write_bytes(_without_weights(frame))
-        reading = trace(ClipPart(network), clip, CLIP_INPUTS, CLIP_OUTPUTS)
+        reading = trace(ClipPart(network), (clip,), CLIP_INPUTS, CLIP_OUTPUTS)
         (folder / f"{size}_clip.onnx").write_bytes(_without_weights(reading))
 
 

@@ -17,7 +17,7 @@ from stemo.network.checkpoint import WeightFacts, check_facts, load_weights, rea
 from stemo.network.clip_buffer import ClipBuffer
 from stemo.network.clips import seen_in_turns
 from stemo.network.engine import Run, session_options, session_run
-from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Prediction
+from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, Prediction
 from stemo.network.standalone import PICTURE
 from stemo.network.streaming import Observation, Sight, StreamReader, Values, stack_landmarks
 
@@ -35,18 +35,18 @@ class ExportedNetwork:
         self.unknown = torch.full((width,), torch.nan)  # in a cache: a place that shows the new frame
 
     def step(self, pictures: Tensor, landmarks: Tensor, cache: Tensor, views: Tensor) -> tuple[Prediction, Tensor]:
-        """(b 224 224 3) uint8, (b 205), (b t-1 c), (b) -> the reading, and the new frames' features (b c).
+        """(b 224 224 3) uint8, (b 205), (b t-1 c), (b) -> the reading, and the new frames' tokens (b c).
 
         The logits are those of the calibrated probabilities; the frames' weights are not known (NaN).
         """
         if self._kind == "still":
             probabilities, valence, arousal = self._run((pictures,))
-            features = cache.new_zeros(len(pictures), 0)
+            tokens = cache.new_zeros(len(pictures), 0)
         else:
             probabilities, valence, arousal, new_cache = self._run((pictures, landmarks, cache, views))
-            features = new_cache[:, -1]
+            tokens = new_cache[:, -1]
         weights = torch.full((len(pictures), self.length), torch.nan)
-        return Prediction(probabilities.log(), valence, arousal, weights), features
+        return Prediction(probabilities.log(), valence, arousal, weights), tokens
 
     def read(self, pictures: Tensor, landmarks: Tensor, places: Tensor) -> Prediction:
         """As :class:`stemo.network.clips.ClipReader` says."""
@@ -80,7 +80,7 @@ class ExportedStream(StreamReader):
         self.buffers: dict[int, ClipBuffer] = {}
 
     def read_all(self, frames: Sequence[tuple[Sequence[Observation], float]]) -> list[list[Values]]:
-        """Frames in a row, one after the other: a step needs the features of the step before."""
+        """Frames in a row, one after the other: a step needs the tokens of the step before."""
         return [self._step(faces, time) for faces, time in frames]
 
     def _step(self, faces: Sequence[Observation], time: float) -> list[Values]:
@@ -90,14 +90,14 @@ class ExportedStream(StreamReader):
         sights, landmarks = self._sights([(faces, time)]), stack_landmarks(faces)
         others = self._others(sights, landmarks)
         buffers = [self.buffers.setdefault(face.track_id, ClipBuffer(self.length)) for face in faces]
-        new = _kept(self.network.unknown)
+        new = self.network.unknown
         for buffer, sight, other in zip(buffers, sights, others, strict=True):
             buffer.push(time, sight.views, [new, *other])
-        cache = torch.stack([buffer.clip().average[:-1] for buffer in buffers])
+        cache = torch.stack([buffer.clip()[:-1] for buffer in buffers])
         pictures = torch.stack([face.picture for face in faces])
-        read, features = self.network.step(pictures, landmarks, cache, torch.tensor([s.views[0] for s in sights]))
-        for buffer, row in zip(buffers, features, strict=True):
-            buffer.items = [_kept(row) if item is new else item for item in buffer.items]
+        read, tokens = self.network.step(pictures, landmarks, cache, torch.tensor([s.views[0] for s in sights]))
+        for buffer, token in zip(buffers, tokens, strict=True):
+            buffer.tokens = [token if kept is new else kept for kept in buffer.tokens]
         self._forget(time)
         return list(
             zip(
@@ -108,17 +108,17 @@ class ExportedStream(StreamReader):
             )
         )
 
-    def _others(self, sights: Sequence[Sight], landmarks: Tensor) -> list[list[FrameFeatures]]:
-        """The features of each sight's views but the first."""
+    def _others(self, sights: Sequence[Sight], landmarks: Tensor) -> list[list[Tensor]]:
+        """The tokens of each sight's views but the first."""
         pairs = [(place, view) for place, sight in enumerate(sights) for view in sight.views[1:]]
-        others: list[list[FrameFeatures]] = [[] for _ in sights]
+        others: list[list[Tensor]] = [[] for _ in sights]
         if pairs:
             places, views = (list(part) for part in zip(*pairs, strict=True))
             pictures = torch.stack([sights[place].face.picture for place in places])
             blank = repeat(self.network.unknown, "c -> n t c", n=len(places), t=self.length - 1)
-            rows = self.network.step(pictures, landmarks[places], blank, torch.tensor(views))[1]
-            for place, row in zip(places, rows, strict=True):
-                others[place].append(_kept(row))
+            tokens = self.network.step(pictures, landmarks[places], blank, torch.tensor(views))[1]
+            for place, token in zip(places, tokens, strict=True):
+                others[place].append(token)
         return others
 
     def warm_up(self) -> None:
@@ -205,8 +205,3 @@ def _verify(path: Path, sha256: str) -> None:
             f"weights {str(path)!r} were changed: expected sha256 {str(known)[:12]}, got {sha256[:12]}. "
             "Export them again."
         )
-
-
-def _kept(row: Tensor) -> FrameFeatures:
-    """All features of a frame (c) in one, as a buffer keeps them."""
-    return FrameFeatures(row, row[:0], row[:0])

@@ -1,22 +1,29 @@
-"""Batch norms folded into the convolutions before them: the same readings, fewer passes over memory."""
+"""A network made lean for inference: the same readings, fewer products and fewer passes over memory."""
 
 from __future__ import annotations
 
 import copy
 from typing import TypeVar
 
+from einops import reduce
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stemo.network.blocks import ResidualBlock
-from stemo.network.model import FaceNetwork
+from stemo.network.model import FaceNetwork, Network
+from stemo.network.spatial import SpatialEncoder
 
 AnyNetwork = TypeVar("AnyNetwork", bound=FaceNetwork)
 
 
-def folded(network: AnyNetwork) -> AnyNetwork:
-    """A copy of ``network`` for inference whose convolutions have no batch norm behind them."""
+def folded(network: AnyNetwork, *, gray: bool = False) -> AnyNetwork:
+    """A copy of ``network`` for inference whose convolutions have no batch norm behind them.
+
+    One that only ever sees ``gray`` pictures has one channel in its first convolution, where it had three equal ones.
+    """
     network = copy.deepcopy(network).eval()
+    if gray and isinstance(network, Network):
+        _fold_colours(network.spatial)
     for module in network.modules():
         if isinstance(module, nn.Sequential):
             _fold_sequence(module)
@@ -25,6 +32,13 @@ def folded(network: AnyNetwork) -> AnyNetwork:
             module.conv2 = fuse_conv_bn_eval(module.conv2, module.norm2)
             module.norm1 = module.norm2 = nn.Identity()  # type: ignore[assignment]
     return network
+
+
+def _fold_colours(encoder: SpatialEncoder) -> None:
+    first = encoder.stem[0]
+    assert isinstance(first, nn.Conv2d)
+    first.weight = nn.Parameter(reduce(first.weight, "o i h w -> o 1 h w", "sum"))
+    encoder.inputs = first.in_channels = 1
 
 
 def _fold_sequence(sequence: nn.Sequential) -> None:

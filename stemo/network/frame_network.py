@@ -17,7 +17,7 @@ class FrameNetwork(FaceNetwork):
     """``encoder`` and a head on the average of its map; landmarks and earlier frames do not count."""
 
     def __init__(self, encoder: nn.Module, channels: int, classes: int = 7) -> None:
-        super().__init__(classes, 1)
+        super().__init__(classes, 1, channels)
         self.encoder = encoder
         self.head = StillHead(channels, classes)
 
@@ -30,10 +30,14 @@ class FrameNetwork(FaceNetwork):
         empty = landmarks[:, :0]
         return FrameFeatures(reduce(self.encoder(frames), "n c h w -> n c", "mean"), empty, empty)
 
-    def read_clip(self, clip: FrameFeatures) -> Prediction:
+    def tokens(self, features: FrameFeatures) -> Tensor:
+        """The map's average (... c)."""
+        return features.average
+
+    def read(self, tokens: Tensor) -> Prediction:
         """(b 1 c) -> the newest frame's reading."""
-        logits, valence, arousal = self.head(clip.average[:, -1])
-        return Prediction(logits, valence, arousal, torch.ones_like(clip.average[:, :, 0]))
+        logits, valence, arousal = self.head(tokens[:, -1])
+        return Prediction(logits, valence, arousal, torch.ones_like(tokens[:, :, 0]))
 
 
 class ResNetSE(nn.Module):

@@ -1,7 +1,8 @@
 """The whole network: 16 frames of one face and their landmark features -> category logits, valence, arousal.
 
-What a frame gives by itself (:meth:`Network.encode_frames`) is kept apart from what the last 16 frames say together
-(:meth:`Network.read_clip`), so that streaming runs the first once per frame and only the second again.
+What a frame gives by itself (:meth:`FaceNetwork.encode`, one vector, its token) is kept apart from what the last 16
+frames say together (:meth:`FaceNetwork.read`), so that streaming runs the first once per frame and only the second
+again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ CLIP_LENGTH = 16
 
 
 class FrameFeatures(NamedTuple):
-    """What one frame gives by itself: ``average`` and ``maximum`` (... 512) of its map, ``landmark`` (... 128)."""
+    """What one frame shows: ``average`` and ``maximum`` (... 512) of its map, ``landmark`` (... 128)."""
 
     average: Tensor
     maximum: Tensor
@@ -43,12 +44,17 @@ class Prediction(NamedTuple):
 
 
 class FaceNetwork(nn.Module):
-    """What every architecture offers: a frame's own features, and the reading of the last ``length`` of them."""
+    """What every architecture offers: a frame's own features, and the reading of the last ``length`` of them.
 
-    def __init__(self, classes: int, length: int) -> None:
+    The features are what training keeps and mixes; the token made of them is what streaming keeps, ``token_width``
+    numbers.
+    """
+
+    def __init__(self, classes: int, length: int, token_width: int) -> None:
         super().__init__()
         self.classes = classes
         self.length = length
+        self.token_width = token_width
         self.register_buffer("temperature", torch.ones(()))
         self.temperature: Tensor
 
@@ -56,9 +62,21 @@ class FaceNetwork(nn.Module):
         """(n c h w) normalised faces, (n 205) landmark features (NaN: none) -> the features of each frame by itself."""
         raise NotImplementedError
 
-    def read_clip(self, clip: FrameFeatures) -> Prediction:
-        """Features of ``length`` frames, each (b t c), oldest first -> the newest frame's reading."""
+    def tokens(self, features: FrameFeatures) -> Tensor:
+        """Features of frames, each (... c) -> all that is read of each in one vector, (... token_width)."""
         raise NotImplementedError
+
+    def read(self, tokens: Tensor) -> Prediction:
+        """Tokens of at most ``length`` frames (b t token_width), oldest first -> the newest frame's reading."""
+        raise NotImplementedError
+
+    def encode(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        """(n c h w) normalised faces, (n 205) landmark features (NaN: none) -> the token of each frame."""
+        return self.tokens(self.encode_frames(frames, landmarks))
+
+    def read_clip(self, clip: FrameFeatures) -> Prediction:
+        """Features of at most ``length`` frames, each (b t c), oldest first -> the newest frame's reading."""
+        return self.read(self.tokens(clip))
 
     def probabilities(self, prediction: Prediction) -> Tensor:
         """Calibrated probabilities (b k)."""
@@ -88,11 +106,13 @@ class Network(FaceNetwork):
     """stemo's spatiotemporal network, about 8 M parameters in its size "base"."""
 
     def __init__(self, classes: int = 7, length: int = CLIP_LENGTH, size: str = "base") -> None:
-        super().__init__(classes, length)
         wide = SIZES[size]
+        channels, landmark = wide.channels[-1], wide.landmark[2]
+        parts = channels, wide.temporal, wide.memory, landmark
+        super().__init__(classes, length, sum(parts))
         self.size = size
+        self.token_parts = parts
         self.spatial = SpatialEncoder(wide.channels)
-        channels, landmark = self.spatial.channels, wide.landmark[2]
         self.temporal = MultiScaleTemporalAttention(channels, wide.temporal)
         self.place = SpatialAttention()
         self.channel = DynamicChannelAttention(channels, wide.memory)
@@ -121,15 +141,21 @@ class Network(FaceNetwork):
         maps, _ = self.place(self.spatial(frames))
         return pool(maps)
 
-    def read_clip(self, clip: FrameFeatures) -> Prediction:
-        """Features of t <= 16 frames, (b t 512), (b t 512), (b t 128), oldest first -> the newest frame's reading."""
+    def tokens(self, features: FrameFeatures) -> Tensor:
+        """(... 512), (... 512), (... 128) -> (... 1008): the average, what each temporal part sees, the landmarks."""
+        average, maximum, landmark = features
+        return torch.cat([average, self.temporal.seen(average), self.channel.seen(average, maximum), landmark], -1)
+
+    def read(self, tokens: Tensor) -> Prediction:
+        """Tokens of t <= 16 frames (b t 1008), oldest first -> the newest frame's reading."""
         # motion at three scales, then channels gated by what time shows
-        x, _ = self.temporal(clip.average)
-        x = self.channel(x, clip.average, clip.maximum)
+        average, moving, gating, landmarks = tokens.split(self.token_parts, -1)
+        x, _ = self.temporal(average, moving)
+        x = self.channel(x, gating)
 
         # weigh the frames, seen from the newest
-        joined, weights = self.recent(torch.cat([x, clip.landmark], -1))
-        visual, landmark = joined.split([x.shape[-1], clip.landmark.shape[-1]], -1)
+        joined, weights = self.recent(torch.cat([x, landmarks], -1))
+        visual, landmark = joined.split([x.shape[-1], landmarks.shape[-1]], -1)
 
         # fuse and read
         logits, valence, arousal = self.heads(self.fusion(visual, landmark))

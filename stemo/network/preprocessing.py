@@ -24,13 +24,19 @@ class View(NamedTuple):
     mirrored: bool = False
 
 
+class Channel(NamedTuple):
+    """A channel made of ``colours``: how much there is of each in it, and what is added."""
+
+    colours: tuple[float, ...]
+    offset: float = 0.0
+
+
 WHOLE = View()
 # Several views together are read better than one (Krizhevsky et al., "ImageNet Classification with Deep Convolutional
 # Neural Networks", NIPS 2012, takes ten): the whole picture and 8 % closer, each as it is and mirrored.
 TURNS = (View(0, True), View(1), View(1, True), View(0))
 PARTS = 28  # of a side, in which margins are counted
-Mix = tuple[tuple[float, ...], ...]  # (o i): how much of each channel there is in each new one
-COLOURS: Mix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+COLOURS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 BLOCK = 16  # numbers in a row that processors compute at once
 
 
@@ -68,13 +74,15 @@ class Preprocessing:
 
         Without ``views`` each is seen whole.
         """
-        mix = (LUMINANCE,) if self.gray else COLOURS
         if not views:
-            return self._normalised(averaged(pictures, self.input_size, mix))
+            return self._seen(pictures, WHOLE)
         # one by one, so that a picture is the same to the bit in whatever batch it comes
-        alone = zip(pictures.split(1), views, strict=True)
-        seen = [averaged(picture, self.input_size, mix, view) for picture, view in alone]
-        return self._normalised(torch.cat(seen) if len(seen) > 1 else seen[0])
+        seen = [self._seen(picture, view) for picture, view in zip(pictures.split(1), views, strict=True)]
+        return torch.cat(seen) if len(seen) > 1 else seen[0]
+
+    def _seen(self, pictures: Tensor, view: View) -> Tensor:
+        channels = [averaged(pictures, self.input_size, channel, view) for channel in input_channels(self)]
+        return torch.cat(channels, 1) if len(channels) > 1 else channels[0]
 
     def _channels(self, pictures: Tensor) -> Tensor:
         if self.gray:
@@ -88,33 +96,48 @@ class Preprocessing:
         return (values - rearrange(mean, "c -> c 1 1")) / rearrange(std, "c -> c 1 1")
 
 
-def averaged(pictures: Tensor, size: int, mix: Mix, view: View = WHOLE) -> Tensor:
-    """(n h w i) -> float (n o size size), in a ``view``: averages over areas of what ``mix`` (o i) makes of channels.
+@cache
+def input_channels(preprocessing: Preprocessing) -> list[Channel]:
+    """What a network reads of a picture, normalised."""
+    colours = (LUMINANCE,) if preprocessing.gray else COLOURS
+    scales = zip(preprocessing.mean, preprocessing.std, strict=True)
+    return [
+        Channel(tuple(part / (255 * std) for part in mix), -mean / std)
+        for mix, (mean, std) in zip(colours, scales, strict=False)
+    ]
+
+
+def averaged(pictures: Tensor, size: int, channel: Channel, view: View = WHOLE) -> Tensor:
+    """(n h w i) -> float (n 1 size size), in a ``view``: averages over areas of what ``channel`` makes of i colours.
 
     As ``F.interpolate(..., mode="area")`` of the part that is seen, but in a tenth of its time: along each side they
     are a product with a constant matrix, and with a small one, as all the side's blocks have the same.
     """
-    height, width = pictures.shape[1:3]
-    top, left = (view.margin * side // PARTS for side in (height, width))
-    part = pictures[:, top : height - top, left : width - left].float()
-    rows, columns, blocks = block_matrices(*part.shape[1:3], size, mix, pictures.device)
-    across = rearrange(part, "n h (k w) i -> (n h k) (w i)", k=blocks) @ columns
-    across = rearrange(across, "(n j h k) (w o) -> n o j h (k w)", n=len(part), h=rows.shape[1], k=blocks, o=len(mix))
-    seen = rearrange(rows @ across, "n o j h w -> n o (j h) w")
+    if view.margin:
+        top, left = (view.margin * side // PARTS for side in pictures.shape[1:3])
+        pictures = pictures[:, top : pictures.shape[1] - top, left : pictures.shape[2] - left]
+    rows, columns, offset, blocks = block_matrices(*pictures.shape[1:3], size, channel, pictures.device)
+    across = rearrange(pictures.float(), "n h (k w) i -> (n h k) (w i)", k=blocks) @ columns
+    across = rearrange(across, "(n j h k) w -> (n j) h (k w)", n=len(pictures), h=rows.shape[1], k=blocks)
+    seen = torch.baddbmm(offset, rows.expand(len(across), -1, -1), across)
+    seen = rearrange(seen, "(n j) h w -> n 1 (j h) w", n=len(pictures))
     return seen.flip(-1) if view.mirrored else seen
 
 
 @cache
 @torch.inference_mode(False)
-def block_matrices(height: int, width: int, size: int, mix: Mix, device: torch.device) -> tuple[Tensor, Tensor, int]:
-    """The averages over areas in one block of each side, and how many blocks there are across. Not to be changed.
+def block_matrices(
+    height: int, width: int, size: int, channel: Channel, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """The averages over areas in one block of each side, the offset, and how many blocks there are across.
 
-    Down, (rows of the result, rows of the picture), and across, (columns and channels of the picture, those of the
-    result).
+    Not to be changed. Down, (rows of the result, rows of the picture), and across, (columns and colours of the picture,
+    columns of the result).
     """
     down, blocks = (math.gcd(side, size, max(1, size // BLOCK)) for side in (height, width))
     rows, columns = area_matrix(height // down, size // down), area_matrix(width // blocks, size // blocks)
-    return rows.to(device), torch.kron(columns, torch.tensor(mix)).T.contiguous().to(device), blocks
+    across = torch.kron(columns, torch.tensor(channel.colours)).T.contiguous()
+    return rows.to(device), across.to(device), torch.tensor(channel.offset, device=device), blocks
 
 
 def area_matrix(before: int, after: int, margin: int = 0) -> Tensor:

@@ -7,8 +7,9 @@ The landmark encoder, the LSTM, all softmaxes and the last layers stay in float:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from torch import Tensor
 from stemo.chatter import unremarked
 from stemo.network.export import CLIP_INPUTS, CLIP_OUTPUTS, FRAME_INPUTS, FRAME_OUTPUTS, ClipPart, FramePart, trace
 from stemo.network.folding import folded
-from stemo.network.model import FrameFeatures, Network
+from stemo.network.model import Network
 
-FRAME_OPERATIONS = ["Conv", "Clip", "Add", "Mul", "GlobalAveragePool", "ReduceMean", "Concat"]
+FRAME_OPERATIONS = ["Conv", "Clip", "Relu", "Add", "Mul", "GlobalAveragePool", "Concat", "Gemm"]
 CLIP_OPERATIONS = ["MatMul", "Gemm", "Conv"]
 BATCH = 32
 WARNINGS, ERRORS = 2, 3  # as ONNX Runtime counts them
@@ -36,33 +37,31 @@ def quantise(network: Network, frames: Tensor, landmarks: Tensor) -> tuple[bytes
     ``frames`` (n 1 128 128) normalised and ``landmarks`` (n 205) of a few hundred various faces say how large the
     activations become. Needs the package onnx.
     """
-    network = folded(network)
-    features = _encode(network, frames, landmarks)
-    clips = passing(features, network.length)
-    pair = frames[:2], landmarks[:2]
-    frame = trace(FramePart(network), pair, FRAME_INPUTS, FRAME_OUTPUTS)
-    clip = trace(ClipPart(network), tuple(part[:2] for part in clips), CLIP_INPUTS, CLIP_OUTPUTS)
+    network = folded(network, gray=True)
+    clips = passing(_encode(network, frames, landmarks), network.length)
+    frame = trace(FramePart(network), (frames[:2], landmarks[:2]), FRAME_INPUTS, FRAME_OUTPUTS)
+    clip = trace(ClipPart(network), (clips[:2],), CLIP_INPUTS, CLIP_OUTPUTS)
     return (
-        _quantised(frame, FRAME_OPERATIONS, FRAME_INPUTS, (frames, landmarks), maps=True),
-        _quantised(clip, CLIP_OPERATIONS, CLIP_INPUTS, clips, exact=_last_layers(network)),
+        _quantised(frame, FRAME_OPERATIONS, FRAME_INPUTS, (frames, landmarks), exact=_landmark_layers, maps=True),
+        _quantised(clip, CLIP_OPERATIONS, CLIP_INPUTS, (clips,), exact=partial(_last_layers, network)),
     )
 
 
-def passing(features: FrameFeatures, length: int) -> FrameFeatures:
+def passing(tokens: Tensor, length: int) -> Tensor:
     """Clips (n t c) in which a face (n c) gives way to the next one, each time at another frame."""
-    count = len(features.average)
+    count = len(tokens)
     change = torch.arange(count) % length  # frames of the face before
     newer = rearrange(torch.arange(length), "t -> 1 t") >= rearrange(change, "n -> n 1")
     places = torch.where(
         newer, rearrange(torch.arange(count), "n -> n 1"), rearrange(torch.arange(count) - 1, "n -> n 1")
     )
-    return FrameFeatures(*(part[places] for part in features))
+    return tokens[places]
 
 
 @torch.inference_mode()
-def _encode(network: Network, frames: Tensor, landmarks: Tensor) -> FrameFeatures:
-    parts = [network.encode_frames(*batch) for batch in zip(frames.split(BATCH), landmarks.split(BATCH), strict=True)]
-    return FrameFeatures(*(torch.cat(part) for part in zip(*parts, strict=True)))
+def _encode(network: Network, frames: Tensor, landmarks: Tensor) -> Tensor:
+    batches = zip(frames.split(BATCH), landmarks.split(BATCH), strict=True)
+    return torch.cat([network.encode(*batch) for batch in batches])
 
 
 class Ranges:
@@ -87,13 +86,14 @@ def _quantised(
     names: Sequence[str],
     inputs: Sequence[Tensor],
     *,
+    exact: Callable[[Any], list[str]],
     maps: bool = False,
-    exact: frozenset[str] = frozenset(),
 ) -> bytes:
-    """``model`` in 8 bits; all its means are of feature ``maps`` (b c h w), or none is.
+    """``model`` in 8 bits, but for the nodes of its graph that ``exact`` names.
 
-    What has one of the weights named in ``exact`` stays in float.
+    All its means are of feature ``maps`` (b c h w), or none is.
     """
+    import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +106,7 @@ def _quantised(
                 Ranges(names, inputs),  # type: ignore[arg-type]
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=operations,
-                nodes_to_exclude=_nodes_with(plain, exact),
+                nodes_to_exclude=exact(onnx.load(plain).graph),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -116,19 +116,24 @@ def _quantised(
         return _cleaned(small)
 
 
-def _last_layers(network: Network) -> frozenset[str]:
-    """The names of the weights, in the clip part, of the layers that say logits, valence and arousal.
+def _landmark_layers(graph: Any) -> list[str]:
+    """The nodes of the frame part that work on landmarks."""
+    found, reached = [], {"landmarks"}
+    for node in graph.node:
+        if not reached.isdisjoint(node.input):
+            found.append(node.name)
+            reached.update(node.output)
+    return found
+
+
+def _last_layers(network: Network, graph: Any) -> list[str]:
+    """The nodes of the clip part that say logits, valence and arousal.
 
     In 8 bits readings would go up and down in steps.
     """
     heads = network.heads.named_children()
-    return frozenset(f"network.heads.{name}.{len(list(head.children())) - 1}.weight" for name, head in heads)
-
-
-def _nodes_with(path: Path, weights: frozenset[str]) -> list[str]:
-    import onnx
-
-    return [node.name for node in onnx.load(path).graph.node if not weights.isdisjoint(node.input)]
+    weights = {f"network.heads.{name}.{len(list(head.children())) - 1}.weight" for name, head in heads}
+    return [node.name for node in graph.node if not weights.isdisjoint(node.input)]
 
 
 @contextmanager
@@ -158,6 +163,7 @@ def _simplify(model: Any, path: Path, *, maps: bool) -> None:
     simple.graph.ClearField("value_info")
     if maps:
         _count_means(simple.graph)
+        convolve_scales(simple.graph)
     onnx.save(simple, path)
 
 
@@ -198,6 +204,25 @@ def _channel_mean(graph: Any, name: str) -> np.ndarray:
         name = next(given for given in made[name].input if given in made)
     channels = shapes[made[name].input[1]][0]
     return np.full((1, channels, 1, 1), 1 / channels, np.float32)
+
+
+def convolve_scales(graph: Any) -> None:
+    """Take products with a constant per channel (c 1 1) as convolutions: in a fifth of the time, and exactly.
+
+    Such a constant has a scale per channel then, as weights do, not one for all of them.
+    """
+    from onnx import helper, numpy_helper
+
+    constants = {value.name: value for value in graph.initializer}
+    for place, node in enumerate(graph.node):
+        scale = next((name for name in node.input if name in constants), None)
+        if node.op_type != "Mul" or scale is None or list(constants[scale].dims[1:]) != [1, 1]:
+            continue
+        weights = rearrange(numpy_helper.to_array(constants[scale]), "c 1 1 -> c 1 1 1")
+        graph.initializer.append(numpy_helper.from_array(weights, f"{node.output[0]}_weights"))
+        given = [next(name for name in node.input if name != scale), f"{node.output[0]}_weights"]
+        convolution = helper.make_node("Conv", given, node.output, f"{node.name}_conv", group=len(weights))
+        graph.node[place].CopyFrom(convolution)
 
 
 def _cleaned(path: Path) -> bytes:

@@ -23,7 +23,7 @@ class SpatialEncoder(nn.Module):
     def __init__(self, channels: tuple[int, int, int, int] = (64, 128, 256, 512)) -> None:
         super().__init__()
         c1, c2, c3, c4 = channels
-        self.channels = c4
+        self.inputs, self.channels = 3, c4
         stem = nn.Conv2d(3, c1 // 2, 3, 2, 1, bias=False)
         self.stem = nn.Sequential(stem, nn.BatchNorm2d(c1 // 2), nn.ReLU6())
         self.blocks = nn.Sequential(
@@ -47,7 +47,7 @@ class SpatialEncoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n 3 h w), or gray (n 1 h w) -> (n 512 h/16 w/16)."""
         # gray counts as three equal channels
-        if x.shape[1] == 1:
+        if x.shape[1] < self.inputs:
             x = repeat(x, "n 1 h w -> n c h w", c=3)
 
         # convolutions

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from stemo.network.folding import folded
 from stemo.network.frame_network import FrameNetwork
-from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, FrameFeatures, Network, calibrated
+from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, Network, calibrated
 from stemo.network.preprocessing import (
     LUMINANCE,
     PICTURE_SIZE,
@@ -88,7 +88,6 @@ class Step(nn.Module):
     def __init__(self, network: Network, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.pictures, self.network = PictureInput(preprocessing, TURNS), network
-        self.widths = feature_widths(network)
 
     def forward(self, pictures: Tensor, landmarks: Tensor, cache: Tensor, views: Tensor) -> SteppedReadings:
         """(b 224 224 3) uint8, (b 205), (b t-1 c), (b) int64 -> readings and the next frame's cache (b t-1 c).
@@ -96,14 +95,13 @@ class Step(nn.Module):
         A place of the cache that is NaN shows the new frame, so a stream starts with a cache of NaN.
         """
         # the new frame by itself
-        features = torch.cat(self.network.encode_frames(self.pictures(pictures, views), landmarks), -1)
-        newest = rearrange(features, "b c -> b 1 c")
+        newest = rearrange(self.network.encode(self.pictures(pictures, views), landmarks), "b c -> b 1 c")
 
         # behind the frames before it
         clip = torch.cat([torch.where(cache.isnan(), newest, cache), newest], 1)  # (b t c)
 
         # all of them together
-        return *_read(self.network, clip, self.widths), clip[:, 1:]
+        return *_read(self.network, clip), clip[:, 1:]
 
 
 class WholeClip(nn.Module):
@@ -112,16 +110,15 @@ class WholeClip(nn.Module):
     def __init__(self, network: Network, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.pictures, self.network = PictureInput(preprocessing, TURNS), network
-        self.widths = feature_widths(network)
 
     def forward(self, pictures: Tensor, landmarks: Tensor, views: Tensor) -> Readings:
         """(b t 224 224 3) uint8, (b t 205), (b t) int64, oldest first -> the newest frame's readings."""
         # every frame by itself
         frames = self.pictures(rearrange(pictures, "b t h w c -> (b t) h w c"), rearrange(views, "b t -> (b t)"))
-        features = torch.cat(self.network.encode_frames(frames, rearrange(landmarks, "b t f -> (b t) f")), -1)
+        tokens = self.network.encode(frames, rearrange(landmarks, "b t f -> (b t) f"))
 
         # all of them together
-        return _read(self.network, rearrange(features, "(b t) c -> b t c", t=self.network.length), self.widths)
+        return _read(self.network, rearrange(tokens, "(b t) c -> b t c", t=self.network.length))
 
 
 class Still(nn.Module):
@@ -139,17 +136,17 @@ class Still(nn.Module):
 
 def forms(network: FaceNetwork, preprocessing: Preprocessing) -> list[Form]:
     """What is exported of ``network``, batch norms folded: its step and its clip, or its still."""
-    network = folded(network)
+    network = folded(network, gray=preprocessing.gray)
     faces = torch.randint(0, 255, (2, *PICTURE), dtype=torch.uint8)
     outputs = _readings(network)
     if isinstance(network, FrameNetwork):
         return [Form("still", Still(network, preprocessing), {"pictures": _picture("faces")}, outputs, (faces,))]
     assert isinstance(network, Network)
-    length, width = network.length, sum(feature_widths(network))
+    length, width = network.length, network.token_width
     known = torch.randn(2, LANDMARK_FEATURES)
     cache = torch.full((2, length - 1, width), torch.nan)
     before = (
-        f"float32 (faces, {length - 1}, {width}): features of the {length - 1} frames before the new one, oldest first "
+        f"float32 (faces, {length - 1}, {width}): tokens of the {length - 1} frames before the new one, oldest first "
         "and 1/fps seconds apart; NaN where there was none yet, so a face starts with NaN everywhere. To read as stemo "
         "does, fill a face's first cache with what its picture gives in each view (the last row of new_cache), in turns"
     )
@@ -187,14 +184,8 @@ def forms(network: FaceNetwork, preprocessing: Preprocessing) -> list[Form]:
     ]
 
 
-def feature_widths(network: Network) -> tuple[int, int, int]:
-    """How many numbers each part of :class:`FrameFeatures` has."""
-    channels = network.spatial.channels
-    return channels, channels, network.landmark.none.shape[0]
-
-
-def _read(network: Network, clip: Tensor, widths: tuple[int, int, int]) -> Readings:
-    read = network.read_clip(FrameFeatures(*clip.split(widths, -1)))
+def _read(network: Network, tokens: Tensor) -> Readings:
+    read = network.read(tokens)
     return calibrated(read.logits, network.temperature), read.valence, read.arousal
 
 

@@ -18,7 +18,6 @@ from stemo.network.int8 import Twin
 from stemo.network.model import (
     LANDMARK_FEATURES,
     FaceNetwork,
-    FrameFeatures,
     Network,
     Prediction,
     calibrated_numbers,
@@ -81,8 +80,8 @@ class StreamReader:
         for faces, time in frames:
             for face in faces:
                 buffer = self.buffers.setdefault(face.track_id, ClipBuffer(self.length))
-                sight, features = next(encoded)
-                buffer.push(time, sight.views, features)
+                sight, tokens = next(encoded)
+                buffer.push(time, sight.views, tokens)
                 clips.append(buffer.clip())
             self._forget(time)
         values = iter(self._read_clips(clips))
@@ -93,8 +92,8 @@ class StreamReader:
         """Read an empty picture, which leaves no trace: the first call of an engine is its slowest."""
         size = self.preprocessing.input_size
         face = Observation(0, torch.zeros(size, size, 3, dtype=torch.uint8), None)
-        ((features,),) = self._encode([Sight(face, (0,))])
-        self._read_clips([FrameFeatures(*(repeat(part, "c -> t c", t=self.length) for part in features))])
+        ((token,),) = self._encode([Sight(face, (0,))])
+        self._read_clips([repeat(token, "c -> t c", t=self.length)])
 
     def state(self) -> State:
         """The buffers by track, in their order."""
@@ -117,22 +116,22 @@ class StreamReader:
             last = {track: seen for track, seen in last.items() if seen and not gone(seen.time, time)}
         return sights
 
-    def _encode(self, sights: Sequence[Sight]) -> list[tuple[FrameFeatures, ...]]:
-        """The features of each view of each sight, each part (c,)."""
+    def _encode(self, sights: Sequence[Sight]) -> list[tuple[Tensor, ...]]:
+        """The tokens (c,) of each view of each sight."""
         if not sights:
             return []
         faces = [sight.face for sight in sights for _ in sight.views]
         views = views_in(self.length, (number for sight in sights for number in sight.views))
         pictures = stacked([face.picture for face in faces]).to(self.device)
         frames, landmarks = self.preprocessing.fitted(pictures, views), stack_landmarks(faces).to(self.device)
-        parts = zip(*self.engine.encode_frames(frames, landmarks), strict=True)
-        return [tuple(FrameFeatures(*next(parts)) for _ in sight.views) for sight in sights]
+        tokens = iter(self.engine.encode(frames, landmarks))
+        return [tuple(next(tokens) for _ in sight.views) for sight in sights]
 
-    def _read_clips(self, clips: Sequence[FrameFeatures]) -> list[Values]:
-        """The values of each clip, each part (t c)."""
+    def _read_clips(self, clips: Sequence[Tensor]) -> list[Values]:
+        """The values of each clip (t c)."""
         if not clips:
             return []
-        prediction = self.engine.read_clip(FrameFeatures(*(stacked(parts) for parts in zip(*clips, strict=True))))
+        prediction = self.engine.read(stacked(clips))
         logits, *affects = (part.tolist() for part in prediction[:3])
         return [
             (calibrated_numbers(row, self.temperature), valence, arousal)

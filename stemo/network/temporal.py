@@ -25,18 +25,22 @@ class MultiScaleTemporalAttention(nn.Module):
         nn.init.zeros_(self.expand.weight)
         nn.init.zeros_(self.expand.bias)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(b t c) -> (b t c) and the weight of each scale (b k), summing to 1."""
+    def seen(self, x: Tensor) -> Tensor:
+        """What is seen of each frame (... c) by itself: (... w)."""
+        return self.norm(self.squeeze(x))
+
+    def forward(self, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames (b t c), what is ``seen`` of each (b t w) -> (b t c) and each scale's weight (b k), summing to 1."""
         # convolve at every scale
-        y = rearrange(self.norm(self.squeeze(x)), "b t c -> b c t")
-        scales = torch.stack([torch.relu(conv(y)) for conv in self.scales], 1)  # (b k c t)
+        y = rearrange(seen, "b t w -> b w t")
+        scales = torch.stack([torch.relu(conv(y)) for conv in self.scales], 1)  # (b k w t)
 
         # weigh the scales by what the clip shows
-        weights = self.weigh(reduce(scales, "b k c t -> b c", "mean")).softmax(-1)  # (b k)
-        mixed = (scales * rearrange(weights, "b k -> b k 1 1")).sum(1)  # (b c t)
+        weights = self.weigh(reduce(scales, "b k w t -> b w", "mean")).softmax(-1)  # (b k)
+        mixed = (scales * rearrange(weights, "b k -> b k 1 1")).sum(1)  # (b w t)
 
         # add to the input
-        return x + self.expand(rearrange(mixed, "b c t -> b t c")), weights
+        return x + self.expand(rearrange(mixed, "b w t -> b t w")), weights
 
 
 class RecentPooling(nn.Module):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from stemo.faces.geometry import BLENDSHAPES, KEY_POINTS
 from stemo.network.clip_buffer import ClipBuffer, gone, views_at
-from stemo.network.model import FaceNetwork, FrameFeatures, Prediction
+from stemo.network.model import FaceNetwork, Prediction
 from stemo.network.preprocessing import Preprocessing, View, views_in
 from stemo.network.streaming import Observation, stack_landmarks
 
@@ -86,14 +86,14 @@ class Explainer:
         picture = repeat(face.picture.to(self._device), "h w c -> v h w c", v=len(views))
         pictures = self._preprocessing.fitted(picture, views)
         landmarks = stack_landmarks([face]).to(self._device).requires_grad_()
-        features, maps = encode_with_maps(self._network, pictures, repeat(landmarks, "1 f -> v f", v=len(views)))
-        buffer.push(time, numbers, [FrameFeatures(*parts) for parts in zip(*features, strict=True)])
-        clip = FrameFeatures(*(rearrange(part, "t c -> 1 t c") for part in buffer.clip()))
+        tokens, maps = encode_with_maps(self._network, pictures, repeat(landmarks, "1 f -> v f", v=len(views)))
+        buffer.push(time, numbers, list(tokens))
+        clip = rearrange(buffer.clip(), "t c -> 1 t c")
         # only the newest frame is asked about; the others need no graph
-        buffer.items = [FrameFeatures(*(part.detach() for part in item)) for item in buffer.items]
+        buffer.tokens = [token.detach() for token in buffer.tokens]
         # cuDNN's LSTM has no gradient outside training
         with torch.backends.cudnn.flags(enabled=False):
-            prediction = self._network.read_clip(clip)
+            prediction = self._network.read(clip)
         return Look(prediction, maps, views, landmarks, average_landmarks(self._network, landmarks))
 
     def _buffer(self, track_id: int, time: float) -> ClipBuffer:
@@ -103,8 +103,8 @@ class Explainer:
         return self._buffers.setdefault(track_id, ClipBuffer(self._network.length))
 
 
-def encode_with_maps(network: FaceNetwork, pictures: Tensor, landmarks: Tensor) -> tuple[FrameFeatures, Tensor]:
-    """(n c h w), (n 205) -> features of each frame, and the last feature map (n c h w), a leaf with gradients."""
+def encode_with_maps(network: FaceNetwork, pictures: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+    """(n c h w), (n 205) -> the token of each frame, and the last feature map (n c h w), a leaf with gradients."""
     kept: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
@@ -113,10 +113,10 @@ def encode_with_maps(network: FaceNetwork, pictures: Tensor, landmarks: Tensor) 
 
     handle = encoder_of(network).register_forward_hook(keep)
     try:
-        features = network.encode_frames(pictures, landmarks)
+        tokens = network.encode(pictures, landmarks)
     finally:
         handle.remove()
-    return features, kept[-1]
+    return tokens, kept[-1]
 
 
 def encoder_of(network: FaceNetwork) -> nn.Module:
