@@ -10,7 +10,8 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -28,6 +29,30 @@ def available_processors() -> int:
     """
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(there, container_processors() or there, _limit or there)
+
+
+def processor_groups(count: int) -> list[list[int]]:
+    """The numbers of the processors that this process may use, dealt out to ``count`` threads that work together.
+
+    Empty where each would not get one of its own, or the system cannot say. In a virtual machine Linux puts a thread
+    that it wakes where the one that waits for it works already, and notices only milliseconds later.
+    """
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    size = min(len(allowed), available_processors()) // count
+    return [allowed[place * size : (place + 1) * size] for place in range(count)] if size and count > 1 else []
+
+
+@contextmanager
+def staying_on(processors: Sequence[int]) -> Iterator[None]:
+    """The calling thread works on ``processors`` only; where they are not (no longer) its own, wherever it is put."""
+    before = os.sched_getaffinity(0)
+    with suppress(OSError):
+        os.sched_setaffinity(0, processors)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setaffinity(0, before)
 
 
 def is_x86() -> bool:

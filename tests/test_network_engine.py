@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from stemo.network.engine import OnnxEngine, TorchEngine, make_engine, network_t
 from stemo.network.export import GRAPHS
 from stemo.network.model import LANDMARK_FEATURES, SIZES, Network
 from stemo.network.preprocessing import Preprocessing
+from stemo.processors import processor_groups
 
 CPU = torch.device("cpu")
 
@@ -161,6 +163,32 @@ def test_a_thread_waits_awake_only_where_no_other_stage_works_and_never_between_
     assert options.intra_op_num_threads == expected
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == spinning
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+
+
+LINUX = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux, which can be told processors")
+AFFINITIES = "session.intra_op_thread_affinities"
+
+
+@LINUX
+def test_threads_of_a_live_network_have_processors_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 3, 5, 8, 9, 12})
+    monkeypatch.setattr("stemo.processors.container_processors", lambda: None)
+    assert session_options(3).get_session_config_entry(AFFINITIES) == "6,9;10,13"  # counted from one; 0 and 3 are left
+    for threads in (None, 1, 7):  # beside others, alone, and more than there are
+        with pytest.raises(RuntimeError, match=AFFINITIES):
+            session_options(threads).get_session_config_entry(AFFINITIES)
+
+
+@LINUX
+def test_the_thread_that_asks_a_live_network_keeps_off_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    there, asked = os.sched_getaffinity(0), []
+    if len(there) < 2:
+        pytest.skip("needs two processors")
+    monkeypatch.setattr("stemo.network.engine.session_run", lambda _: lambda _: [asked.append(os.sched_getaffinity(0))])
+    for threads in (2, None):
+        make_engine(Network(), Preprocessing(), CPU, threads=threads).encode(torch.zeros(0), torch.zeros(0))
+        assert os.sched_getaffinity(0) == there
+    assert asked == [set(processor_groups(2)[0]), there]
 
 
 @pytest.mark.slow

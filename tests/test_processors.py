@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,3 +162,32 @@ def test_the_doctor_tells_of_it(groups: Path, monkeypatch: pytest.MonkeyPatch) -
     processors.container_processors.cache_clear()
     write(groups / "cpu.max", "200000 100000")
     assert device().startswith("2 of 64 processors (the container's limit), ")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux, which can be told processors")
+def test_a_thread_stays_where_it_is_told_and_nowhere_that_is_not_its_own() -> None:
+    there = os.sched_getaffinity(0)
+    with processors.staying_on([max(there)]):
+        assert os.sched_getaffinity(0) == {max(there)}
+    with processors.staying_on([1000]):
+        assert os.sched_getaffinity(0) == there
+    with pytest.raises(KeyError), processors.staying_on([max(there)]):
+        raise KeyError
+    assert os.sched_getaffinity(0) == there
+
+
+@pytest.mark.parametrize(
+    ("count", "dealt"), [(1, []), (2, [[1, 2], [4, 7]]), (3, [[1], [2], [4]]), (4, [[1], [2], [4], [7]]), (6, [])]
+)
+def test_processors_are_dealt_out_evenly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, count: int, dealt: list[list[int]]
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {7, 1, 9, 4, 2}, raising=False)
+    monkeypatch.setattr(processors, "OWN_GROUPS", tmp_path / "none")
+    assert processors.processor_groups(count) == dealt
+
+
+def test_no_more_are_dealt_out_than_a_container_has_time_for(groups: Path) -> None:
+    write(groups / "cpu.max", "300000 100000")
+    assert processors.processor_groups(3) == [[0], [1], [2]]
+    assert processors.processor_groups(4) == []

@@ -18,7 +18,7 @@ from stemo.network.folding import folded
 from stemo.network.int8 import Twin, has_instructions
 from stemo.network.model import CLIP_LENGTH, FaceNetwork, FrameFeatures, Network, Prediction
 from stemo.network.preprocessing import Preprocessing
-from stemo.processors import available_processors
+from stemo.processors import available_processors, processor_groups, staying_on
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -189,11 +189,18 @@ def session_options(threads: int | None = None) -> Any:
     # take their processors, and so it would between two frames
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads else "0")
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if others := processor_groups(threads or 1)[1:]:
+        options.add_session_config_entry("session.intra_op_thread_affinities", _affinities(others))
     if not has_instructions():
         # such an x86 processor adds products of 8-bit numbers in 16 bits, where they overflow; this way takes twice
         # as long where it does not, and nothing else heeds it
         options.add_session_config_entry("session.x64quantprecision", "1")
     return options
+
+
+def _affinities(groups: Sequence[Sequence[int]]) -> str:
+    """The processors of each thread but the first, as ONNX Runtime counts them: from one."""
+    return ";".join(",".join(str(processor + 1) for processor in group) for group in groups)
 
 
 def _graph(network: Network, part: str) -> bytes:
@@ -217,4 +224,16 @@ def _open(graph: bytes, values: dict[str, Tensor], threads: int | None) -> Run:
     options = session_options(threads)
     given = {key: ort.OrtValue.ortvalue_from_numpy(value.contiguous().numpy()) for key, value in values.items()}
     options.add_external_initializers(list(given), list(given.values()))
-    return session_run(ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
+    run = session_run(ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
+    groups = processor_groups(threads or 1)
+    return _staying(run, groups[0]) if groups else run
+
+
+def _staying(run: Run, processors: Sequence[int]) -> Run:
+    """``run`` by a thread that stays on ``processors`` meanwhile, away from those that help it."""
+
+    def stay_and_run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        with staying_on(processors):
+            return run(inputs)
+
+    return stay_and_run
