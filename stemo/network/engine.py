@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 BACKENDS = ("auto", "torch", "onnx", "int8")
-FRAME_PARTS = (
-    *("spatial.", "place.", "landmark."),
-    *("temporal.squeeze.", "temporal.norm.", "channel.squeeze.", "channel.norm."),
-)
+SEEN = ("temporal.squeeze.", "temporal.norm.", "channel.squeeze.", "channel.norm.")
+FRAME_PARTS = ("spatial.", "place.", "landmark.", *SEEN)  # beginnings of the names of its parameters
 UNUSED = ("temperature",)  # by the graphs
 Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # inputs and outputs in the order of the file's
 
