@@ -89,19 +89,22 @@ time.sleep(60)
 
 @pytest.mark.slow
 def test_on_a_busy_machine_the_window_shows_the_picture_too(display: tuple[str, Path]) -> None:
-    """A first window of Qt stays black there every second or third time, one that follows another hardly ever."""
+    """A first window of Qt stays black there every second time, one that follows another about every tenth.
+
+    Of sixteen, more than six are black once in two thousand times at one in ten, and three times in four at one in two.
+    """
     name, pixels = display
     black = 0
     with ExitStack() as busy:
-        for _ in range(3 * (os.cpu_count() or 1)):
+        for _ in range(5 * (os.cpu_count() or 1)):
             busy.enter_context(running([sys.executable, "-c", "while True: pass"], ROOT))
-        for _ in range(8):
+        for _ in range(16):
             with running([sys.executable, "-c", SHOWS], ROOT, **{**BARE, "DISPLAY": name}) as process:
                 assert process.stdout is not None
                 assert process.stdout.readline() == "shown 25 times\n"
                 black += not shows_picture(pixels)
             wait_until(lambda: not shows_picture(pixels), "a window that has gone")
-    assert black <= 1
+    assert black <= 6
 
 
 @pytest.mark.slow
