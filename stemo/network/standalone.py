@@ -17,13 +17,13 @@ from stemo.network.folding import folded
 from stemo.network.frame_network import FrameNetwork
 from stemo.network.model import LANDMARK_FEATURES, FaceNetwork, Network, calibrated
 from stemo.network.preprocessing import (
-    LUMINANCE,
     PICTURE_SIZE,
     TURNS,
     WHOLE,
     Preprocessing,
     View,
     area_matrix,
+    input_channels,
 )
 
 PICTURE = (PICTURE_SIZE, PICTURE_SIZE, 3)
@@ -53,24 +53,19 @@ class PictureInput(nn.Module):
     area: Tensor
     margins: Tensor
     mirrored: Tensor
-    mean: Tensor
-    std: Tensor
+    offset: Tensor
 
     def __init__(self, preprocessing: Preprocessing, views: Sequence[View]) -> None:
         super().__init__()
-        gray = preprocessing.gray
-        colours = torch.tensor([LUMINANCE]).T if gray else torch.eye(3)
-        channels = colours.shape[1]
-        mean, std = (torch.tensor(part[:channels]) * 255 for part in (preprocessing.mean, preprocessing.std))
+        colours, offset = (torch.tensor(part) for part in zip(*input_channels(preprocessing), strict=True))
         margins = list(dict.fromkeys(view.margin for view in views))
         area = [area_matrix(PICTURE_SIZE, preprocessing.input_size, margin) for margin in margins]
         for name, value in {
-            "colours": colours,
+            "colours": rearrange(colours, "c i -> i c"),
             "area": rearrange(area, "k s p -> k 1 s p"),
             "margins": torch.tensor([margins.index(view.margin) for view in views]),
             "mirrored": rearrange(torch.tensor([view.mirrored for view in views]), "v -> v 1 1 1"),
-            "mean": rearrange(mean, "c -> c 1 1"),
-            "std": rearrange(std, "c -> c 1 1"),
+            "offset": rearrange(offset, "c -> c 1 1"),
         }.items():
             self.register_buffer(name, value)
 
@@ -79,7 +74,7 @@ class PictureInput(nn.Module):
         values = rearrange(pictures.float() @ self.colours, "n h w c -> n c h w")
         rows = self.area[self.margins[views]]  # (n 1 s p)
         columns = torch.where(self.mirrored[views], rows.flip(2), rows)
-        return (rows @ values @ rearrange(columns, "n 1 s p -> n 1 p s") - self.mean) / self.std
+        return rows @ values @ rearrange(columns, "n 1 s p -> n 1 p s") + self.offset
 
 
 class Step(nn.Module):
